@@ -1,0 +1,74 @@
+# Needs Python >= 3.11 and a package registry; everything else is installed into .venv from locks with hashes.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+T ?= tests
+BIN := .venv/bin
+PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+
+.PHONY: help run test check format lint types imports coverage proof spec lock wheel clean
+
+help:  ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/run  ## serve on 127.0.0.1:8000 (or PORT=…), with a development key that stays the same
+	@$(BIN)/llm-backend dev $(if $(PORT),--port $(PORT))
+
+test: .venv/dev .venv/sdk2  ## run the tests, or some: make test T=tests/edge; SERVERS=1 adds PostgreSQL
+	$(PYTEST) $(T)
+
+check: format lint types imports coverage  ## all that CI asks
+
+format: .venv/dev  ## is every file formatted? (make format FIX=1 mends)
+	$(BIN)/ruff format $(if $(FIX),,--check) .
+
+lint: .venv/dev  ## ruff, all rules minus a short list with reasons
+	$(BIN)/ruff check $(if $(FIX),--fix,) .
+
+types: .venv/dev  ## mypy, strict, package and tests
+	$(BIN)/mypy
+
+imports: .venv/dev  ## who may import whom
+	$(BIN)/lint-imports
+
+coverage: .venv/dev .venv/sdk2  ## the tests with branch coverage
+	$(PYTEST) --cov --cov-report=term $(T)
+
+proof: .venv/dev  ## the long proofs whole: 200 schemathesis cases an operation, two seeds
+	PROOF=1 $(BIN)/pytest tests/whole/test_schemathesis.py
+
+spec: .venv/dev  ## compile spec/openai.json and docs/coverage.md anew from the pinned SDK
+	$(BIN)/llm-backend spec compile
+	$(BIN)/llm-backend spec coverage --out docs/coverage.md
+
+lock: .venv/dev  ## resolve requirements/*.txt anew
+	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+
+wheel: .venv/dev  ## build dist/llm_backend-*.whl, with the contract and the migrations inside
+	$(BIN)/python -m hatchling build --target wheel
+
+clean:  ## remove .venv and caches; keeps databases and .dev/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llm-backend needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements/run.txt requirements/build.txt pyproject.toml | .venv/bin/python
+	@echo "Installing what the server needs into .venv (once) …"
+	$(PIP) -r requirements/run.txt -r requirements/build.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/run
+	@echo "Installing what the checks and tests need (once) …"
+	$(PIP) -r requirements/dev.txt
+	@touch $@
+
+.venv/sdk2: requirements/sdk2.txt | .venv/bin/python
+	@echo "Installing an older generation of OpenAI's SDK, which the tests try beside today's (once) …"
+	$(PYTHON) -m venv .venv/openai2
+	.venv/openai2/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,1 @@
+"""Your own OpenAI platform in one Python process and one database."""

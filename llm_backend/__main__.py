@@ -1,0 +1,43 @@
+"""The command line."""
+
+import sys
+
+import typer
+
+from llm_backend.cli.accounts import accounts
+from llm_backend.cli.chat import chat
+from llm_backend.cli.config import config
+from llm_backend.cli.database import database
+from llm_backend.cli.echo import echo
+from llm_backend.cli.keys import keys
+from llm_backend.cli.refusals import refusing
+from llm_backend.cli.serve import dev, serve
+from llm_backend.cli.spec import spec
+from llm_backend.cli.users import users
+
+program = typer.Typer(
+    name="llm-backend",
+    help="Your own OpenAI platform in one Python process and one database.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+program.command()(serve)
+program.command()(dev)
+program.command()(chat)
+program.command()(echo)
+program.add_typer(accounts, name="accounts", help="Accounts, each with keys of its own.")
+program.add_typer(keys, name="keys", help="Keys of an account.")
+program.add_typer(users, name="users", help="The people whom accounts are for.")
+program.add_typer(database, name="db", help="The database's schema.")
+program.add_typer(spec, name="spec", help="The contract.")
+program.add_typer(config, name="config", help="What is set, and where it comes from.")
+
+
+def main() -> None:
+    """Run the command; what a user can mend is one line on standard error, not a traceback."""
+    sys.exit(refusing(program))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""The parts that commands on accounts and keys work with."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.audit import Author
+from llm_backend.domain.clock import SystemClock
+from llm_backend.domain.directory import Directory
+from llm_backend.domain.keys import Keys
+from llm_backend.domain.secrets import unlock
+from llm_backend.domain.users import Users
+from llm_backend.settings import load_settings
+from llm_backend.storage import schema
+from llm_backend.storage.database import Database
+
+OPERATOR = Author("command line")
+"""Whom the audit names for what a command changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The database of the settings, ready to be asked."""
+
+    accounts: Accounts
+    keys: Keys
+    users: Users
+    directory: Directory
+
+
+@asynccontextmanager
+async def opened() -> AsyncIterator[Opened]:
+    """The parts, made as `serve` makes them: on a fresh machine the SQLite file and its secret come into being here.
+
+    Raises SettingsRefused, SchemaMismatch, SecretRefused and DatabaseUnavailable.
+    """
+    settings = load_settings()
+    url = settings.database_url.get_secret_value()
+    configured = settings.secret_key.get_secret_value() if settings.secret_key else None
+    clock = SystemClock()
+    await schema.ensure(url)
+    database = Database(url)
+    try:
+        secrets = await unlock(database, configured, clock)
+        keys = Keys(database, secrets, clock)
+        yield Opened(Accounts(database, clock), keys, Users(database, clock), Directory(database, clock))
+    finally:
+        await database.close()

@@ -1,0 +1,1 @@
+"""The contract: compiled, merged, turned into what Connexion reads, and enforced."""

@@ -1,0 +1,1 @@
+"""What this service is about, free of HTTP."""

@@ -1,0 +1,86 @@
+"""Answers that come whole."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from llm_backend import json_text
+from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.metering import Ending
+from llm_backend.domain.tally import Tally, objects
+from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
+from llm_backend.upstream.headers import passed_down
+from llm_backend.upstream.wire import Reply
+
+CONTENTS = {"/chat/completions": "choices", "/completions": "choices", "/embeddings": "data"}
+"""The list without which an answer of the path is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer: JSON bytes, and the upstream's headers that are passed down."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class WholeAnswer(Exchange):
+    """One answer in one piece: settled before anyone sees it."""
+
+    async def answer(self) -> Answer:
+        """The upstream's answer. Raises LLMBackendError, whatever went wrong."""
+        # Shielded: the request may be cancelled, the exchange only stopped.
+        answer: Answer = await asyncio.shield(self.task)
+        return answer
+
+    async def _work(self) -> Answer:
+        reply = await self._open()
+        try:
+            content, body = await self._received(reply)
+        except LLMBackendError as error:
+            await self._settle(self._guess(0), Ending.failed(error))
+            raise
+        await self._settle_answered("completed", None, content.get("usage"), _text_bytes(content))
+        return Answer(body, passed_down(reply.headers))
+
+    async def _received(self, reply: Reply) -> tuple[Json, bytes]:
+        """The answer, parsed and as it is passed on. Lets go of the upstream, whose part is over here."""
+        try:
+            with self._listening():
+                raw = await reply.read()
+            content, strict = self._parsed(raw)
+            return content, self._renamed(strict, content)
+        finally:
+            await reply.close()
+
+    def _parsed(self, raw: bytes) -> tuple[Json, bytes]:
+        """What the upstream said, and the same as strict JSON."""
+        try:
+            content, strict = json_text.read(raw)
+        except orjson.JSONDecodeError:
+            raise UpstreamInvalid("The upstream's answer is not JSON.", should_retry=False) from None
+        expected = CONTENTS[self.work.path]
+        if isinstance(content, dict) and isinstance(content.get(expected), list):
+            return content, strict
+        # Some upstreams say with the status 200 that something went wrong.
+        found = self._route.upstream.refusals.inside(content)
+        raise found or UpstreamInvalid(f"The upstream's answer has no {expected}.", should_retry=False)
+
+    def _renamed(self, raw: bytes, content: Json) -> bytes:
+        """The upstream's own bytes, unless the client knows the model by another name."""
+        if self._alias is None:
+            return raw
+        try:
+            return orjson.dumps({**content, "model": self._alias})
+        except orjson.JSONEncodeError:
+            raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
+
+
+def _text_bytes(content: Json) -> int:
+    """Bytes of text in all choices, for learning how many of them this model counts as a token."""
+    tally = Tally()
+    for choice in objects(content.get("choices")):
+        tally.see({"choices": [{"delta": choice.get("message"), "text": choice.get("text")}]})
+    return tally.text_bytes

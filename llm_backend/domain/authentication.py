@@ -1,0 +1,129 @@
+"""Who may come in: the holder of a key, the administrator, or, where the door is open, everyone."""
+
+import hmac
+from collections import OrderedDict
+from hashlib import sha256
+from typing import Generic, TypeVar
+
+from llm_backend.domain.clock import Clock
+from llm_backend.domain.identity import Caller
+from llm_backend.domain.keys import Keys, public_id_of
+from llm_backend.errors import Unauthenticated
+from llm_backend.storage.accounts import Account
+
+T = TypeVar("T")
+
+REMEMBERED_SECONDS = 1.0
+"""How long a revoked key may go on reading, and an unknown one is not asked about again."""
+
+REMEMBERED_KEYS = 10_000
+
+ADMIN_TOKENS = 2
+"""The one in use and its successor."""
+
+
+class Authentication:
+    """Turns a bearer token into the caller it stands for, asking the database once a second at most for each."""
+
+    def __init__(self, keys: Keys, clock: Clock, *, remembered: int = REMEMBERED_KEYS) -> None:
+        self._keys = keys
+        self._admitted = _Memory[Caller](clock, remembered)
+        # Apart, so that whoever makes up keys cannot push out those that are good.
+        self._refused = _Memory[bool](clock, remembered)
+
+    async def account(self, token: str | None) -> Caller:
+        """The caller whose key `token` is.
+
+        Raises Unauthenticated in one text for every cause, and DatabaseUnavailable, which is not remembered.
+        """
+        if token is None:
+            raise Unauthenticated("No API key was sent. It goes into the header Authorization, as Bearer and the key.")
+        public_id = public_id_of(token)
+        digest = self._keys.digest(token)
+        if caller := self._admitted.get(digest):
+            return caller
+        if self._refused.get(digest):
+            raise Unauthenticated
+        return await self._ask(public_id, digest)
+
+    async def recognises(self, token: str | None) -> bool:
+        """Whether `token` is the key of some account."""
+        try:
+            await self.account(token)
+        except Unauthenticated:
+            return False
+        return True
+
+    def forget(self) -> None:
+        """Ask the database about every key anew: one was taken away a moment ago."""
+        self._admitted.clear()
+
+    async def _ask(self, public_id: str, digest: bytes) -> Caller:
+        try:
+            caller = await self._keys.authenticate(public_id, digest)
+        except Unauthenticated:
+            self._refused.put(digest, True)
+            raise
+        self._admitted.put(digest, caller)
+        return caller
+
+
+class OpenDoor:
+    """Every caller is one account, key or no key."""
+
+    def __init__(self, account: Account) -> None:
+        self._caller = Caller(account.id, account.name, None)
+
+    async def account(self, token: str | None) -> Caller:  # noqa: ARG002 (any token will do; UIs insist on sending one)
+        return self._caller
+
+    async def recognises(self, token: str | None) -> bool:  # noqa: ARG002 (where any token will do, none is a key)
+        return False
+
+    def forget(self) -> None:
+        """Nothing is remembered."""
+
+
+class AdminToken:
+    """The administrator's tokens, of which only digests are kept: two at a time, to change them without a gap."""
+
+    def __init__(self, tokens: list[str]) -> None:
+        given = [token for token in tokens if token]
+        if len(given) > ADMIN_TOKENS:
+            raise ValueError(f"At most {ADMIN_TOKENS} admin tokens may be valid at a time.")
+        self._digests = [sha256(token.encode()).digest() for token in given]
+
+    def check(self, token: str | None) -> None:
+        """Raises Unauthenticated where `token` is not the administrator's, always where none is configured."""
+        digest = sha256((token or "").encode("utf-8", "surrogatepass")).digest()
+        # Every one is compared, so that the time tells nothing.
+        if not sum(hmac.compare_digest(digest, known) for known in self._digests):
+            raise Unauthenticated
+
+
+class _Memory(Generic[T]):
+    """What was found a moment ago, by digest; when it is full, what was not asked for longest goes."""
+
+    def __init__(self, clock: Clock, size: int) -> None:
+        self._clock = clock
+        self._size = size
+        self._found: OrderedDict[bytes, tuple[float, T]] = OrderedDict()
+
+    def get(self, digest: bytes) -> T | None:
+        until, value = self._found.get(digest, (0.0, None))
+        if value is None:
+            return None
+        if until <= self._clock.monotonic():
+            del self._found[digest]
+            return None
+        self._found.move_to_end(digest)
+        return value
+
+    def put(self, digest: bytes, value: T) -> None:
+        self._found[digest] = (self._clock.monotonic() + REMEMBERED_SECONDS, value)
+        self._found.move_to_end(digest)
+        if len(self._found) > self._size:
+            self._found.popitem(last=False)
+
+    def clear(self) -> None:
+        self._found.clear()

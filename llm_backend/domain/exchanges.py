@@ -1,0 +1,79 @@
+"""The door to the upstreams: every request that costs something goes through here."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import structlog
+
+from llm_backend.domain.answers import WholeAnswer
+from llm_backend.domain.exchange import Bench, Exchange
+from llm_backend.domain.metering import Work
+from llm_backend.domain.streams import StreamedAnswer, StreamLimits
+from llm_backend.errors import Draining, LLMBackendError
+from llm_backend.metrics import Metrics
+from llm_backend.upstream.catalogue import Catalogue
+
+E = TypeVar("E", bound=Exchange)
+
+log = structlog.get_logger("llm_backend.exchange")
+
+
+class Exchanges:
+    """Starts exchanges, keeps them alive while they run, and ends them at shutdown."""
+
+    def __init__(self, catalogue: Catalogue, bench: Bench, limits: StreamLimits, metrics: Metrics) -> None:
+        self._catalogue = catalogue
+        self._bench = bench
+        self._limits = limits
+        self._running: set[Exchange] = set()
+        self._is_cut = False
+        metrics.running.set_function(lambda: len(self._running))
+
+    async def whole(self, work: Work) -> WholeAnswer:
+        """An exchange whose answer comes in one piece. Raises ModelNotFound."""
+        route = await self._catalogue.route(work.body["model"])
+        return self._started(WholeAnswer(work, route, self._bench))
+
+    async def stream(self, work: Work) -> StreamedAnswer:
+        """An exchange whose answer comes as events. Raises ModelNotFound."""
+        route = await self._catalogue.route(work.body["model"])
+        return self._started(StreamedAnswer(work, route, self._bench, self._limits))
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def cut(self) -> None:
+        """End whatever still runs or comes later, each with an error that its client can read."""
+        self._is_cut = True
+        for exchange in tuple(self._running):
+            exchange.stop(Draining())
+
+    async def close(self) -> None:
+        """Cut whatever still runs, and wait until all of it is settled."""
+        self.cut()
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Returns when nothing runs any more."""
+        while self._running:
+            await asyncio.wait([exchange.task for exchange in self._running])
+
+    def _started(self, exchange: E) -> E:
+        exchange.start().add_done_callback(self._forgetting(exchange))
+        self._running.add(exchange)
+        if self._is_cut:
+            exchange.stop(Draining())
+        return exchange
+
+    def _forgetting(self, exchange: Exchange) -> Callable[[asyncio.Task[object]], None]:
+        def forget(task: asyncio.Task[object]) -> None:
+            self._running.discard(exchange)
+            if task.cancelled():
+                return
+            error = task.exception()
+            if error is not None and not isinstance(error, LLMBackendError):
+                log.error("exchange_failed", request_id=exchange.work.request_id, exc_info=error)
+
+        return forget

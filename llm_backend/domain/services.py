@@ -1,0 +1,31 @@
+"""The parts that handlers work with."""
+
+from dataclasses import dataclass
+
+from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
+from llm_backend.domain.directory import Directory
+from llm_backend.domain.document import Document
+from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.keys import Keys
+from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.users import Users
+from llm_backend.metrics import Metrics
+from llm_backend.upstream.catalogue import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Made once by the composition root, found on every call."""
+
+    authentication: Authentication | OpenDoor
+    admin: AdminToken
+    accounts: Accounts
+    keys: Keys
+    users: Users
+    directory: Directory
+    catalogue: Catalogue
+    exchanges: Exchanges
+    readiness: Readiness
+    metrics: Metrics
+    document: Document

@@ -1,0 +1,42 @@
+"""What a stream has given so far: bytes only, so that counting costs next to nothing while it runs."""
+
+from llm_backend.errors import Json
+
+TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+
+
+class Tally:
+    """Counts the text that the upstream sent, whether or not anyone was there to receive it."""
+
+    def __init__(self) -> None:
+        self.text_bytes = 0
+        self.deltas = 0
+        """Chunks that held text: a sure lower bound of the tokens."""
+
+    def see(self, chunk: Json) -> None:
+        """Take one parsed chunk, of chat (`delta`) or of completions (`text`)."""
+        before = self.text_bytes
+        for choice in objects(chunk.get("choices")):
+            self._add(choice.get("text"))
+            self._see_delta(choice.get("delta"))
+        self.deltas += self.text_bytes > before
+
+    def _see_delta(self, delta: Json) -> None:
+        if not isinstance(delta, dict):
+            return
+        for name in TEXTS:
+            self._add(delta.get(name))
+        for call in objects(delta.get("tool_calls")):
+            function = call.get("function")
+            if isinstance(function, dict):
+                self._add(function.get("name"))
+                self._add(function.get("arguments"))
+
+    def _add(self, text: Json) -> None:
+        if text and isinstance(text, str):
+            self.text_bytes += len(text.encode("utf-8", "surrogatepass"))
+
+
+def objects(value: Json) -> list[dict[str, Json]]:
+    """The objects of a list: none where an upstream sent something else in its place."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

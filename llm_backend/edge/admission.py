@@ -1,0 +1,50 @@
+"""Who may come in: how many requests run at once, and none any more while the server is shutting down."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from llm_backend.errors import Draining, Overloaded
+
+PROBES = frozenset({"/healthz", "/readyz"})
+"""Answered always: they are asked just when things go badly."""
+
+
+class Admission:
+    """Counts the requests in flight. The server sets `is_draining` when it is told to stop."""
+
+    def __init__(self, max_concurrent: int) -> None:
+        self.is_draining = False
+        self.running = 0
+        self._max_concurrent = max_concurrent
+
+    @contextmanager
+    def admitted(self, path: str) -> Iterator[None]:
+        """Count the request while it runs. Raises Draining or Overloaded instead, where it is no probe."""
+        if path not in PROBES:
+            self._refuse()
+        self.running += 1
+        try:
+            yield
+        finally:
+            self.running -= 1
+
+    def _refuse(self) -> None:
+        if self.is_draining:
+            raise Draining
+        if self.running >= self._max_concurrent:
+            raise Overloaded
+
+
+class Edge:
+    """The whole application as the server runs it, which tells it when to let nobody in, and when to end what runs."""
+
+    def __init__(self, app: ASGIApp, admission: Admission, cut: Callable[[], None]) -> None:
+        """`cut` ends the streams that are left when the grace is over; it returns at once."""
+        self.admission = admission
+        self.cut = cut
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)

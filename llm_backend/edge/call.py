@@ -1,0 +1,76 @@
+"""One request on its way through: what each layer has learned of it so far."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from connexion.middleware.abstract import ROUTING_CONTEXT
+from starlette.types import Receive, Scope
+
+from llm_backend.domain.identity import Caller
+from llm_backend.domain.metering import Work
+from llm_backend.domain.services import Services
+from llm_backend.errors import Json
+
+CALL = "llm_backend.call"
+"""Where the call stands in the ASGI scope."""
+
+
+@dataclass(slots=True)
+class Call:
+    """Made by the guard, completed by authentication and validation, given to the handler."""
+
+    request_id: str
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    """The client's headers, lower case, each name once."""
+    raw_body: bytes
+    """The whole body; empty where nobody reads it: with GET and DELETE, and where the operation is not served."""
+    receive: Receive
+    """Past the body: the next message is the client's departure."""
+    scope: Scope
+    started: float = field(default_factory=perf_counter)
+    caller: Caller | None = None
+    body: Json = None
+    """The parsed and validated JSON body."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """The typed path and query parameters, under Python names (`include[]` is `include`)."""
+    log: dict[str, Any] = field(default_factory=dict)
+    """What the access log's line says besides the usual."""
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Call":
+        """The call that the guard put into `scope`."""
+        call: Call = scope[CALL]
+        return call
+
+    @property
+    def services(self) -> Services:
+        """The application's parts, from the lifespan's state."""
+        services: Services = self.scope["state"]["services"]
+        return services
+
+    @property
+    def operation_id(self) -> str | None:
+        """The operation that the path and method lead to; None before routing, and where they lead nowhere."""
+        # The guard made the dictionary that Connexion's routing writes into.
+        operation_id: str | None = self.scope["extensions"].get(ROUTING_CONTEXT, {}).get("operation_id")
+        return operation_id
+
+    @property
+    def elapsed_ms(self) -> int:
+        return int((perf_counter() - self.started) * 1000)
+
+    def work(self, path: str, *, streamed: bool) -> Work:
+        """What the caller asks of an upstream at `path` (below its base URL). For authenticated operations."""
+        operation_id = self.operation_id
+        if self.caller is None or operation_id is None:
+            raise AssertionError("An operation that costs something has a caller.")
+        return Work(self.caller, self.request_id, operation_id, path, self.body, self.headers, streamed)
+
+    async def departed(self) -> None:
+        """Returns when the client has gone (a half-close counts: it is the only sign that ASGI gives)."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass

@@ -1,0 +1,86 @@
+"""The body of a request on its way in: bounded in bytes and in time, and whole before anyone reads it."""
+
+import asyncio
+
+from starlette.types import Message, Receive
+
+from llm_backend.errors import RequestTimedOut, RequestTooLarge
+
+PROGRESS_BYTES = 1024
+
+
+class Departed(Exception):
+    """The client left before its request, or the answer, was complete: there is nobody to answer."""
+
+
+class Intake:
+    """Reads one body from the server's messages."""
+
+    def __init__(self, receive: Receive, progress_seconds: float) -> None:
+        """`progress_seconds` is the time for the next kilobyte, or the end."""
+        self._receive = receive
+        self._progress_seconds = progress_seconds
+        self._deadline: float | None = None
+        self._deadline_length = 0
+        self.is_complete = False
+        self.length = 0
+        """Bytes seen so far."""
+
+    async def read(self, limit: int, declared: int | None) -> bytes:
+        """Take the whole body, keeping `limit` bytes at most.
+
+        Raises RequestTooLarge, RequestTimedOut where it does not go on, Departed.
+        """
+        if declared is not None and declared > limit:
+            raise self._too_large(limit)
+        chunks: list[bytes] = []
+        while not self.is_complete:
+            chunks.append(await self._next())
+            if self.length > limit:
+                raise self._too_large(limit)
+        return b"".join(chunks)
+
+    async def discard(self, limit: int, seconds: float) -> None:
+        """Read on without keeping anything, for a while: a close with bytes unread would destroy the answer sent."""
+        end = self.length + limit
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.is_complete and self.length < end:
+                    await self._next()
+        except (TimeoutError, RequestTimedOut, Departed):
+            return
+
+    async def _next(self) -> bytes:
+        if self._deadline is None or self.length >= self._deadline_length:
+            # A byte now and then is no progress: it would keep the connection for ever.
+            self._deadline = asyncio.get_running_loop().time() + self._progress_seconds
+            self._deadline_length = self.length + PROGRESS_BYTES
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise RequestTimedOut("The body did not arrive in time.") from None
+        if message["type"] == "http.disconnect":
+            raise Departed
+        body: bytes = message.get("body", b"")
+        self.length += len(body)
+        self.is_complete = not message.get("more_body", False)
+        return body
+
+    @staticmethod
+    def _too_large(limit: int) -> RequestTooLarge:
+        return RequestTooLarge(f"The body is larger than {limit} bytes, which is what this operation takes.")
+
+
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Give `body` as the only message of the request, then the server's own: the next is the client's departure."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay

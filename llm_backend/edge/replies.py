@@ -1,0 +1,99 @@
+"""Answers on their way out: JSON, or the events of an exchange for as long as there is someone to read them."""
+
+import asyncio
+from collections.abc import Mapping
+
+import orjson
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.edge.call import Call
+from llm_backend.edge.intake import Departed
+from llm_backend.errors import Json
+
+EVENT_STREAM_HEADERS = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
+
+
+def json_reply(value: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """`value` as JSON. The type has no parameters: some clients compare it whole."""
+    return Response(orjson.dumps(value), status, {**(headers or {}), "content-type": "application/json"})
+
+
+async def exchanged(call: Call, path: str) -> Response:
+    """The upstream's answer to the call's body: whole, or as events where the caller asked for a stream."""
+    if call.body.get("stream"):
+        return await _streamed(call, path)
+    return await whole(call, path)
+
+
+async def whole(call: Call, path: str) -> Response:
+    """The upstream's answer to the call's body in one piece, of an operation that knows no other."""
+    call.log["model"] = call.body["model"]
+    exchange = await call.services.exchanges.whole(call.work(path, streamed=False))
+    watcher = _abandoning(call, exchange)
+    try:
+        answer = await exchange.answer()
+    finally:
+        watcher.cancel()
+        call.log.update(exchange.summary)
+    return Response(answer.body, 200, {**answer.headers, "content-type": "application/json"})
+
+
+async def _streamed(call: Call, path: str) -> Response:
+    call.log["model"] = call.body["model"]
+    exchange = await call.services.exchanges.stream(call.work(path, streamed=True))
+    watcher = _abandoning(call, exchange)
+    try:
+        headers = await exchange.begun()
+    except BaseException:
+        watcher.cancel()
+        exchange.abandon()
+        call.log.update(exchange.summary)
+        raise
+    return EventStream(call, exchange, headers, watcher)
+
+
+def _abandoning(call: Call, exchange: Exchange) -> asyncio.Task[None]:
+    """Tells the exchange when its client goes."""
+
+    async def watch() -> None:
+        await call.departed()
+        exchange.abandon()
+
+    return asyncio.create_task(watch())
+
+
+class EventStream(Response):
+    """The events of an exchange. Only reads: that it ends, however it ends, settles nothing."""
+
+    def __init__(
+        self, call: Call, exchange: StreamedAnswer, headers: Mapping[str, str], watcher: asyncio.Task[None]
+    ) -> None:
+        super().__init__(None, 200, {**headers, **EVENT_STREAM_HEADERS})
+        # An answer of unknown length: Starlette would declare it empty.
+        self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
+        self._call = call
+        self._exchange = exchange
+        self._watcher = watcher
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            async for block in self._exchange.blocks:
+                await send({"type": "http.response.body", "body": block, "more_body": True})
+            if self._exchange.is_abandoned:
+                # Nobody is there to be told the end; the log's line is to say what it came to.
+                await self._exchange.settled()
+                raise Departed
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            # No await here: when the client has left, every one of them fails.
+            self._watcher.cancel()
+            self._exchange.abandon()
+            self._call.log.update(self._exchange.summary)

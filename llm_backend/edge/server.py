@@ -1,0 +1,144 @@
+"""The server: uvicorn, with bounded protocols, and with a shutdown that lets streams end."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from types import FrameType
+from typing import Any, Literal, cast
+
+import structlog
+import uvicorn
+
+from llm_backend.edge.admission import Edge
+from llm_backend.edge.connections import Addresses, ConnectionLimits
+from llm_backend.edge.h11_protocol import BoundedH11
+from llm_backend.edge.head import HEADER_BYTES_LIMIT, URL_BYTES_LIMIT
+from llm_backend.edge.httptools_protocol import BoundedHttpTools
+
+Parser = Literal["httptools", "h11"]
+
+PARSERS: dict[Parser, type[BoundedHttpTools] | type[BoundedH11]] = {"httptools": BoundedHttpTools, "h11": BoundedH11}
+
+_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTimes:
+    """How long the server waits, in seconds."""
+
+    keep_alive_seconds: int = 65
+    """For the next request on an idle connection: longer than the pools of clients and proxies keep one."""
+    grace_seconds: float = 20.0
+    """For streams to end by themselves after the first signal."""
+    cut_seconds: int = 3
+    """For streams that were told to end, and for what they owe to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where and how to serve."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    parser: Parser = "httptools"
+    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
+    times: ServerTimes = field(default_factory=ServerTimes)
+
+
+class Server(uvicorn.Server):
+    """Stops in two steps: told once, it lets in nobody new and lets streams end; told twice, or too late, it ends them.
+
+    The lifespan is always closed, so that what streams owe is written, and the process ends with 0.
+    """
+
+    def __init__(self, config: uvicorn.Config, times: ServerTimes, signals: tuple[int, ...]) -> None:
+        super().__init__(config)
+        self._times = times
+        self._signals = signals
+        self._is_hurried = False
+        self.listening = asyncio.Event()
+        """Set when connections are taken."""
+
+    @property
+    def port(self) -> int:
+        """The port that is bound, once `started`: of use where 0 was asked for."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note the signal; the loop, which looks every tenth of a second, acts on it."""
+        _ = sig, frame
+        if self.should_exit:
+            self._is_hurried = True
+        self.should_exit = True
+        self._edge.admission.is_draining = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals while serving. uvicorn would raise them again at the end, and so end with -15."""
+        before = {number: signal.signal(number, self.handle_exit) for number in self._signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let the streams end, for the time of grace; the doors stay open meanwhile, to say that they are closing."""
+        self._edge.admission.is_draining = True
+        grace_seconds = self._times.grace_seconds
+        # Here and not where the signal comes in, which may be in the midst of another line.
+        structlog.get_logger("llm_backend.server").info(
+            "stopping; a second signal ends what runs",
+            running=self._edge.admission.running,
+            grace_seconds=grace_seconds,
+        )
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace_seconds
+        while self._edge.admission.running and not self._is_hurried and loop.time() < end:  # noqa: ASYNC110 (three causes)
+            await asyncio.sleep(_LOOK_SECONDS)
+        if self._edge.admission.running:
+            self._edge.cut()
+        await super().shutdown(sockets)
+
+    @property
+    def _edge(self) -> Edge:
+        return cast(Edge, self.config.loaded_app)
+
+
+def server(app: Edge | str, serving: Serving, *, signals: tuple[int, ...] = ()) -> Server:
+    """Build the server of one process; `app` is an Edge or the import string of a function that makes one.
+
+    Await its `serve()`, or call its `run()`. Without `signals`, set its `should_exit` to stop it.
+    """
+    return Server(configured(app, serving), serving.times, signals)
+
+
+def configured(app: Edge | str, serving: Serving) -> uvicorn.Config:
+    """Set up uvicorn: our protocols, our log, none of its own opinions about proxies and headers."""
+    protocol = partial(PARSERS[serving.parser], limits=serving.limits, addresses=Addresses(serving.limits.per_address))
+    return uvicorn.Config(
+        app,
+        host=serving.host,
+        port=serving.port,
+        factory=isinstance(app, str),
+        http=cast(Any, protocol),
+        ws="none",
+        interface="asgi3",
+        lifespan="on",
+        loop="auto",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=serving.times.keep_alive_seconds,
+        timeout_graceful_shutdown=serving.times.cut_seconds,
+        h11_max_incomplete_event_size=HEADER_BYTES_LIMIT + URL_BYTES_LIMIT,
+    )

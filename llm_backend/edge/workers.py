@@ -1,0 +1,81 @@
+"""Several processes on one socket. uvicorn's own supervisor knows one server class and one signal, hence this one."""
+
+import multiprocessing
+import signal
+import socket
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from llm_backend.edge.server import Server, ServerTimes, Serving, configured, server
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve(app: str, serving: Serving, *, workers: int = 1) -> int:
+    """Serve until told to stop; `app` is the import string of a function that makes an Edge. The exit code is returned.
+
+    Runs in the main thread, whose signals it takes. A process that dies is replaced; one that cannot start ends all.
+    """
+    if workers == 1:
+        single = server(app, serving, signals=SIGNALS)
+        single.run()
+        return 0 if single.started else STARTUP_FAILURE
+    return _Supervisor(app, serving, workers).run()
+
+
+class _Supervisor:
+    def __init__(self, app: str, serving: Serving, workers: int) -> None:
+        # Sockets reach a spawned process only after this has been asked for.
+        multiprocessing.allow_connection_pickling()
+        self._config = configured(app, serving)
+        self._times = serving.times
+        self._socket = self._config.bind_socket()
+        self._workers = [self._started() for _ in range(workers)]
+        self._is_stopping = False
+        self._failed = False
+
+    def run(self) -> int:
+        for number in SIGNALS:
+            signal.signal(number, self._pass_on)
+        while self._workers:
+            wait([worker.sentinel for worker in self._workers])
+            self._look_after()
+        self._socket.close()
+        return STARTUP_FAILURE if self._failed else 0
+
+    def _look_after(self) -> None:
+        for worker in [worker for worker in self._workers if not worker.is_alive()]:
+            self._workers.remove(worker)
+            if worker.exitcode == STARTUP_FAILURE:
+                self._failed = True
+                self._stop()
+            elif not self._is_stopping:
+                self._workers.append(self._started())
+        if self._is_stopping:
+            self._stop()  # also the one that was started while the signal came
+
+    def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        """Tell the workers at each signal: they know themselves what the second means."""
+        _ = number, frame
+        self._stop()
+
+    def _stop(self) -> None:
+        self._is_stopping = True
+        for worker in self._workers:
+            worker.terminate()
+
+    def _started(self) -> SpawnProcess:
+        context = multiprocessing.get_context("spawn")
+        worker = context.Process(target=_work, args=(self._config, self._times, self._socket))
+        worker.start()
+        return worker
+
+
+def _work(config: uvicorn.Config, times: ServerTimes, listening: socket.socket) -> None:
+    # A terminal sends Ctrl-C to every process; only the parent counts them, and tells.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Server(config, times, (signal.SIGTERM,)).run(sockets=[listening])

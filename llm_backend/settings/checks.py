@@ -1,0 +1,104 @@
+"""What no single value can break: rules between settings, one line each."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from llm_backend import model_ids
+
+if TYPE_CHECKING:
+    from llm_backend.settings.model import Settings
+
+SHORT_TOKEN_BYTES = 16
+GOOD_TOKEN_BYTES = 32
+
+
+def problems(settings: "Settings") -> Iterator[str]:
+    """Every reason not to start with `settings`."""
+    yield from _access(settings)
+    yield from _metrics(settings)
+    yield from _database(settings)
+    yield from _upstream(settings)
+    yield from _models(settings)
+
+
+def warnings(settings: "Settings") -> Iterator[str]:
+    """What the operator should read at each start."""
+    if settings.auth == "open" and settings.auth_open_everywhere:
+        yield "AUTH=open with AUTH_OPEN_EVERYWHERE: whoever reaches this server spends the upstream's key."
+    if _shortest(settings) < GOOD_TOKEN_BYTES:
+        yield f"ADMIN_TOKEN is shorter than {GOOD_TOKEN_BYTES} bytes."
+    if settings.log.prompts:
+        yield "log.prompts is on: prompts, with all that is private in them, ARE WRITTEN TO THE LOG."
+    if settings.upstreams and (settings.openai_api_key or settings.openai_base_url):
+        yield "OPENAI_API_KEY and OPENAI_BASE_URL are not used: the configuration file names the upstream."
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _shortest(settings: "Settings") -> int:
+    """Bytes of the shortest admin token; long where there is none."""
+    sizes = (len(token.get_secret_value().encode()) for token in settings.admin_tokens)
+    return min(sizes, default=GOOD_TOKEN_BYTES)
+
+
+def _access(settings: "Settings") -> Iterator[str]:
+    local = is_loopback(settings.host)
+    if settings.auth == "open" and not local and not settings.auth_open_everywhere:
+        yield "AUTH=open serves this machine only: set HOST=127.0.0.1, AUTH=keys, or AUTH_OPEN_EVERYWHERE=yes."
+    if settings.auth == "open" and settings.cors_origins:
+        yield "CORS_ORIGINS needs AUTH=keys: with AUTH=open any web page that is let in could spend the upstream's key."
+    if not local and _shortest(settings) < SHORT_TOKEN_BYTES:
+        yield f"ADMIN_TOKEN must be {SHORT_TOKEN_BYTES} bytes or more unless HOST=127.0.0.1."
+
+
+def _metrics(settings: "Settings") -> Iterator[str]:
+    if settings.metrics_port is not None and settings.workers > 1:
+        yield "METRICS_PORT needs WORKERS=1: each worker counts for itself, and one port tells of one."
+    if settings.metrics_port and settings.metrics_port == settings.port:
+        yield "METRICS_PORT must be another port than PORT."
+
+
+def _database(settings: "Settings") -> Iterator[str]:
+    if settings.is_sqlite and settings.workers > 1:
+        yield "WORKERS above 1 needs PostgreSQL: set DATABASE_URL=postgresql://… or WORKERS=1."
+    if not settings.is_sqlite and settings.secret_key is None:
+        yield "SECRET_KEY is needed with PostgreSQL: 32 bytes or more, the same for every replica and every start."
+
+
+def _upstream(settings: "Settings") -> Iterator[str]:
+    if len(settings.upstreams) > 1:
+        names = ", ".join(settings.upstreams)
+        yield f"upstreams: this version talks to one upstream, the file names {len(settings.upstreams)} ({names})."
+        return
+    url = urlsplit(settings.upstream.url or "")
+    if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream.allow_http:
+        where = (
+            f"upstreams.{settings.upstream.name}.allow_http = true" if settings.upstreams else "UPSTREAM_ALLOW_HTTP=yes"
+        )
+        yield f"The upstream's URL is plain http:// beyond this machine: use https://, or allow it by {where}."
+
+
+def _models(settings: "Settings") -> Iterator[str]:
+    if not all(map(model_ids.is_model_id, (*settings.models, *settings.aliases, *settings.aliases.values()))):
+        yield f"models and aliases: {model_ids.RULE}"
+        return
+    for alias, model in settings.aliases.items():
+        if alias in settings.models:
+            yield f'aliases."{alias}" is the name of a model too.'
+        if model in settings.aliases:
+            yield f'aliases."{alias}" names "{model}", which is an alias itself.'
+        elif settings.models and model not in settings.models:
+            yield f'aliases."{alias}" names "{model}", which is no model of the file.'
+    default = settings.default_model
+    if default and settings.models and default not in settings.models and default not in settings.aliases:
+        yield f'DEFAULT_MODEL names "{default}", which is no model and no alias of the file.'

@@ -1,0 +1,270 @@
+"""What a deployment may set: one frozen value, secrets masked, every rule beside the field it is about."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from llm_backend import database_urls
+from llm_backend.model_ids import MODEL_ID_LIMIT
+from llm_backend.settings import checks
+
+OPENAI_URL = "https://api.openai.com/v1"
+ECHO = "echo"
+"""Given as a URL, it stands for the built-in model that needs no network."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Bytes = Annotated[int, Field(ge=1024)]
+Price = Annotated[int, Field(ge=0)]
+
+
+class Table(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UpstreamTable(Table):
+    """An entry of `[upstreams]`; `url` is None for the built-in echo."""
+
+    url: str | None = Field(description="the base URL, with its /v1; or echo")
+    key: SecretStr | None = None
+    allow_http: bool = False
+    """Plain HTTP beyond this machine is refused without it: the key and the prompts would travel readable."""
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        return None if url in {None, ECHO} else base_url(str(url))
+
+    @field_validator("key")
+    @classmethod
+    def _key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key and header_value(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who answers, settled from all that was said of it. `url` is None for the built-in echo."""
+
+    name: str
+    """As it stands in usage records and logs."""
+    url: str | None
+    key: SecretStr | None
+    allow_http: bool
+
+
+class ModelSettings(Table):
+    """What is known of one model; prices in micro-dollars per million units, None where unknown."""
+
+    upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
+    """What the upstream calls it; None: the same."""
+    context_length: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    input_microusd_per_million: Price | None = None
+    cached_input_microusd_per_million: Price | None = None
+    output_microusd_per_million: Price | None = None
+
+
+class Timeouts(Table):
+    """How long the upstream may take."""
+
+    connect_seconds: Seconds = 5
+    first_byte_seconds: Seconds = 600
+    stream_first_byte_seconds: Seconds = 120
+    idle_seconds: Seconds = 120
+    total_seconds: Seconds = 600
+    stream_total_seconds: Seconds = 3600
+
+
+class Limits(Table):
+    """What one client may cost this process; the sizes of bodies stand in the contract, `spec/policy.yaml`."""
+
+    max_concurrent_requests: int = Field(default=1000, ge=1)
+    connections_per_ip: int = Field(default=512, ge=0)
+    """0 lifts the limit, for a server behind a proxy that has its own."""
+    header_seconds: Seconds = 10
+    """Until the whole head of a request is here."""
+    body_seconds: Seconds = 30
+    """Without progress of a request's body."""
+    stream_queue_bytes: Bytes = 256 * 1024
+    stall_seconds: Seconds = 60
+    """Without progress of a client that reads a stream."""
+    keep_alive_seconds: Seconds = 15
+    """Silence in a stream after which a comment is sent."""
+    drain_seconds: Seconds = 20
+    """What open streams get at shutdown."""
+
+
+class Log(Table):
+    """What is written down besides the usual."""
+
+    prompts: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything set, by whatever source; `load_settings` is the only maker."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    home: Path
+    """Where files of this server's own are kept: LLM_BACKEND_HOME, else the working folder."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, le=65_535)
+    metrics_port: int | None = Field(default=None, ge=0, le=65_535)
+    """Where `/metrics` is served without a token, for a network that only the monitoring reaches; None: nowhere."""
+    workers: int = Field(default=1, ge=1, le=64)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    docs: bool = True
+    auth: Literal["keys", "open"] = "keys"
+    auth_open_everywhere: bool = False
+    admin_token: SecretStr | None = None
+    """One token, or two with a comma between them while one replaces the other."""
+    secret_key: SecretStr | None = None
+    cors_origins: tuple[str, ...] = Field(default_factory=lambda data: ("*",) if data.get("auth") == "keys" else ())
+    database_url: SecretStr = Field(
+        default_factory=lambda data: SecretStr(f"sqlite:///{data['home'] / 'llm-backend.db'}")
+    )
+    redis_url: SecretStr | None = None
+    """For limits across replicas; nothing of this version asks it."""
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    upstream_allow_http: bool = False
+    default_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
+    upstreams: Mapping[str, UpstreamTable] = Field(default_factory=dict)
+    models: Mapping[str, ModelSettings] = Field(default_factory=dict)
+    aliases: Mapping[str, str] = Field(default_factory=dict)
+    timeouts: Timeouts = Timeouts()
+    limits: Limits = Limits()
+    log: Log = Log()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 (pydantic-settings names these arguments)
+        init_settings: PydanticBaseSettingsSource,
+        *_sources: PydanticBaseSettingsSource,
+        **_named_sources: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `sources` has read, and nothing else: so that the origin of every value is known."""
+        return (init_settings,)
+
+    @field_validator("log_level", "auth", mode="before")
+    @classmethod
+    def _case(cls, value: Any, info: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return value.upper() if info.field_name == "log_level" else value.lower()
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return () if value == "none" else tuple(part.strip() for part in value.split(",") if part.strip())
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origin(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != "*" and (
+                parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}"
+            ):
+                raise ValueError("must be *, none, or origins such as https://chat.example with commas between them")
+        return origins
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key and len(key.get_secret_value().encode()) < 32:  # noqa: PLR2004 (the bytes of a 256-bit secret)
+            raise ValueError("must be 32 bytes or more")
+        return key
+
+    @field_validator("admin_token")
+    @classmethod
+    def _two_tokens(cls, tokens: SecretStr | None) -> SecretStr | None:
+        if tokens and len(tokens.get_secret_value().split(",")) > 2:  # noqa: PLR2004 (an old one and a new one)
+            raise ValueError("must be one token, or two with a comma between them")
+        return tokens
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, url: SecretStr) -> SecretStr:
+        database_urls.normalise(url.get_secret_value())
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url and not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+            raise ValueError("must begin with redis://, rediss:// or unix://")
+        return url
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _openai_url(cls, url: str | None) -> str | None:
+        return url if url in {None, ECHO} else base_url(str(url))
+
+    @field_validator("openai_api_key")
+    @classmethod
+    def _openai_key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key and header_value(key)
+
+    @property
+    def upstream(self) -> Upstream:
+        """The one upstream: the file's; else OpenAI or OPENAI_BASE_URL; else the built-in echo."""
+        for name, table in self.upstreams.items():
+            return Upstream(name, table.url, table.key, table.allow_http)
+        url = self.openai_base_url or (OPENAI_URL if self.openai_api_key else ECHO)
+        if url == ECHO:
+            return Upstream(ECHO, None, None, allow_http=False)
+        return Upstream("openai", url, self.openai_api_key, self.upstream_allow_http)
+
+    @property
+    def admin_tokens(self) -> tuple[SecretStr, ...]:
+        """Every token that opens the admin operations; none: they are closed."""
+        if self.admin_token is None:
+            return ()
+        parts = (part.strip() for part in self.admin_token.get_secret_value().split(","))
+        return tuple(SecretStr(part) for part in parts if part)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the operator should read at each start."""
+        return tuple(checks.warnings(self))
+
+    @property
+    def is_sqlite(self) -> bool:
+        return database_urls.is_sqlite(self.database_url.get_secret_value())
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for the log to redact."""
+        single = (self.openai_api_key, self.secret_key, self.upstream.key)
+        every = [key.get_secret_value() for key in (*single, *self.admin_tokens) if key]
+        redis = self.redis_url.get_secret_value() if self.redis_url else ""
+        passwords = (database_urls.password(url) for url in (self.database_url.get_secret_value(), redis))
+        return (*every, *(found for found in passwords if found))
+
+
+def base_url(url: str) -> str:
+    """`url` without its last slash. Raises ValueError where nothing can be asked below it."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("must be an http:// or https:// URL, or echo")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be a URL without user, password, query and fragment")
+    return url.rstrip("/")
+
+
+def header_value(key: SecretStr) -> SecretStr:
+    """`key` as it may stand in a header. Raises ValueError where it may not."""
+    value = key.get_secret_value()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be printable ASCII without spaces")
+    return key

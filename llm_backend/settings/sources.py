@@ -1,0 +1,257 @@
+"""Where settings come from: environment, `.env`, the TOML file; each value with its origin."""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, SecretStr
+
+from llm_backend.settings.model import Settings, Timeouts, UpstreamTable
+
+SECRET_FILE_BYTES = 64 * 1024
+
+VARIABLES = {
+    "LLM_BACKEND_HOME": "home",
+    "HOST": "host",
+    "PORT": "port",
+    "METRICS_PORT": "metrics_port",
+    "WORKERS": "workers",
+    "LOG_LEVEL": "log_level",
+    "DOCS": "docs",
+    "AUTH": "auth",
+    "AUTH_OPEN_EVERYWHERE": "auth_open_everywhere",
+    "ADMIN_TOKEN": "admin_token",
+    "SECRET_KEY": "secret_key",
+    "CORS_ORIGINS": "cors_origins",
+    "DATABASE_URL": "database_url",
+    "REDIS_URL": "redis_url",
+    "OPENAI_API_KEY": "openai_api_key",
+    "OPENAI_BASE_URL": "openai_base_url",
+    "UPSTREAM_ALLOW_HTTP": "upstream_allow_http",
+    "DEFAULT_MODEL": "default_model",
+}
+"""The environment's names, by what they set."""
+
+ALIASES = {
+    "FLASK_RUN_PORT": "port",
+    "GUNICORN_NUM_WORKERS": "workers",
+    "GUNICORN_TIMEOUT": "timeouts.total_seconds",
+    "MODEL_NAME": "default_model",
+    "GPT_ENGINE": "default_model",
+    "PARROT_ADMIN_TOKEN": "admin_token",
+    "ADMIN_KEY": "admin_token",
+}
+"""Names under which users of other systems have it set already; ours goes before, then the first of these."""
+
+FROM_FILES = ("ADMIN_TOKEN", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY")
+"""Variables (and keys of the file) that may be given as `…_FILE`, the path of a file that holds the value."""
+
+CONFIG = "LLM_BACKEND_CONFIG"
+
+Place = tuple[str, ...]
+"""Where a value belongs, key by key: a model's id may hold dots."""
+
+
+class SettingsRefused(Exception):
+    """The settings are wrong; `problems` are lines fit to be printed, without any secret's value."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was found: `kind` is environment, .env, file or default."""
+
+    kind: str
+    name: str = ""
+    """The variable or the file."""
+    is_alias: bool = False
+
+    def __str__(self) -> str:
+        alias = " (alias)" if self.is_alias else ""
+        return f"{self.kind} {self.name}{alias}".strip()
+
+
+Found = dict[Place, tuple[Any, Origin]]
+
+
+class FileUpstream(UpstreamTable):
+    """An upstream as the file may write it."""
+
+    key_env: str | None = None
+    key_file: str | None = None
+    timeouts: Timeouts | None = None
+
+
+class FileShape(Settings):
+    """The keys a file may have: those of the settings, and paths of files that hold secrets."""
+
+    upstreams: Mapping[str, FileUpstream]
+    admin_token_file: str
+    secret_key_file: str
+    database_url_file: str
+    redis_url_file: str
+    openai_api_key_file: str
+
+
+def from_variables(variables: Mapping[str, str], kind: str, folder: Path) -> Found:
+    """What `variables` set; an empty one counts as unset. Paths are relative to `folder`."""
+    present = {name: value.strip() for name, value in variables.items() if value.strip()}
+    found: Found = {}
+    for name, path in (*reversed(ALIASES.items()), *VARIABLES.items()):
+        if name in present:
+            found[tuple(path.split("."))] = (present[name], Origin(kind, name, name in ALIASES))
+    for name in FROM_FILES:
+        if file := present.get(f"{name}_FILE"):
+            if name in present:
+                raise SettingsRefused((f"{name} and {name}_FILE are both set: set one of them.",))
+            found[VARIABLES[name],] = (_content(f"{name}_FILE", folder / file), Origin(kind, f"{name}_FILE"))
+    return found
+
+
+def from_dotenv(folder: Path) -> dict[str, str]:
+    """The variables of `folder`'s `.env`; none where there is no such file."""
+    path = folder / ".env"
+    if not path.is_file():
+        return {}
+    try:
+        # Without interpolation: a `$` in a password stays one, and the process's environment stays unread.
+        values = dotenv_values(path, interpolate=False, encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsRefused((f".env cannot be read: {_reason(error)}.",)) from None
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def from_file(path: Path, variables: Mapping[str, str]) -> Found:
+    """What the TOML file sets; `variables` resolve its `key_env`.
+
+    Raises SettingsRefused naming every unknown key with the nearest known one.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsRefused((f"{CONFIG}: {path} cannot be read: {_reason(error)}.",)) from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsRefused((f"{path}: no valid TOML: {_reason(error)}.",)) from None
+    if wrong := tuple(_misplaced(table, FileShape, ())):
+        raise SettingsRefused(tuple(f"{path}: {problem}" for problem in wrong))
+    for name in FROM_FILES:
+        _read_secret(table, name.lower(), f"{name.lower()}_file", path)
+    for name, upstream in table.get("upstreams", {}).items():
+        _resolve_key(upstream, f"upstreams.{name}", path, variables)
+        # With one upstream its own timeouts are the timeouts.
+        table["timeouts"] = table.get("timeouts", {}) | upstream.pop("timeouts", {})
+    return {place: (value, Origin("file", str(path))) for place, value in _leaves(table, ())}
+
+
+def nested(found: Found) -> dict[str, Any]:
+    """The values as the tree that the model takes."""
+    tree: dict[str, Any] = {}
+    for place, (value, _) in found.items():
+        branch = tree
+        for key in place[:-1]:
+            branch = branch.setdefault(key, {})
+        branch.setdefault(place[-1], value)
+    return tree
+
+
+def _leaves(table: Mapping[str, Any], above: Place) -> Iterator[tuple[Place, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict) and value:
+            yield from _leaves(value, (*above, key))
+        else:
+            yield (*above, key), value
+
+
+def _misplaced(table: Mapping[str, Any], shape: type[BaseModel], above: Place) -> Iterator[str]:
+    """One line for each key of `table` that `shape` does not have, or that is no table where it should be one."""
+    for key, value in table.items():
+        place = ".".join((*above, key))
+        field = shape.model_fields.get(key)
+        if field is None:
+            yield f"unknown key {place}{_nearest(key, shape, above)}"
+            continue
+        inner, is_mapping = _inner(field.annotation)
+        if inner is None and not is_mapping:
+            continue
+        if not isinstance(value, dict):
+            yield f"{place} must be a table."
+        elif not is_mapping and inner:
+            yield from _misplaced(value, inner, (*above, key))
+        elif inner:
+            for name, entry in value.items():
+                if isinstance(entry, dict):
+                    yield from _misplaced(entry, inner, (*above, key, name))
+                else:
+                    yield f"{place}.{name} must be a table."
+
+
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
+    """The table within a field's type, and whether the field maps names to such tables."""
+    parts = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
+    model = next((part for part in parts if issubclass(part, BaseModel)), None)
+    return model, str(annotation).startswith("collections.abc.Mapping")
+
+
+def _nearest(key: str, shape: type[BaseModel], above: Place) -> str:
+    """`; did you mean …?` of the keys here, else of those of any table."""
+    here = {name: ".".join((*above, name)) for name in shape.model_fields}
+    anywhere = {place.rpartition(".")[2]: place for place in _known(FileShape, "")}
+    for known in (here, anywhere):
+        if close := get_close_matches(key.lower(), known, n=1, cutoff=0.6):
+            return f"; did you mean {known[close[0]]}?"
+    return f"; known here: {', '.join(sorted(here))}."
+
+
+def _known(shape: type[BaseModel], above: str) -> Iterator[str]:
+    for name, field in shape.model_fields.items():
+        inner, is_mapping = _inner(field.annotation)
+        yield f"{above}{name}"
+        if inner:
+            yield from _known(inner, f"{above}{name}.{'NAME.' if is_mapping else ''}")
+
+
+def _resolve_key(upstream: dict[str, Any], place: str, path: Path, variables: Mapping[str, str]) -> None:
+    if (name := upstream.pop("key_env", None)) is not None:
+        if "key" in upstream or "key_file" in upstream:
+            raise SettingsRefused((f"{path}: {place} has more than one of key, key_env and key_file.",))
+        if not (value := variables.get(str(name), "").strip()):
+            raise SettingsRefused((f"{path}: {place}.key_env names the variable {name}, which is not set.",))
+        upstream["key"] = value
+    _read_secret(upstream, "key", "key_file", path, f"{place}.")
+
+
+def _read_secret(table: dict[str, Any], key: str, file_key: str, path: Path, place: str = "") -> None:
+    """Replace `file_key`, if `table` has it, by `key` with that file's content."""
+    if (file := table.pop(file_key, None)) is None:
+        return
+    if key in table:
+        raise SettingsRefused((f"{path}: {place}{key} and {place}{file_key} are both set: set one of them.",))
+    table[key] = _content(f"{path}: {place}{file_key}", path.parent / str(file))
+
+
+def _content(name: str, path: Path) -> SecretStr:
+    """The text of a secret's file, without blanks around it."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(SECRET_FILE_BYTES).decode().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsRefused((f"{name}: {path} cannot be read: {_reason(error)}.",)) from None
+    if not text:
+        raise SettingsRefused((f"{name}: {path} is empty.",))
+    return SecretStr(text)
+
+
+def _reason(error: Exception) -> str:
+    """Why reading failed, without what was read."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)

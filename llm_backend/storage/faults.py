@@ -1,0 +1,99 @@
+"""Which failures of a driver mean that the database is away, and which are faults of our own."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimedOut
+
+from llm_backend.errors import DatabaseUnavailable, Overloaded
+
+SQLITE_AWAY = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_INTERRUPT,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+POSTGRESQL_AWAY = (
+    "08",  # the connection
+    "25P0",  # idle in a transaction for too long
+    "28",  # our credentials are refused
+    "3D",  # the database is gone
+    "40",  # deadlock, serialisation
+    "53",  # out of connections, disk or memory
+    "55P03",  # lock_timeout
+    "57",  # statement_timeout, shutdown, start-up
+    "58",  # the server's own system
+)
+"""Beginnings of SQLSTATEs that say nothing against the statement itself."""
+
+LOCKED_RETRY_SECONDS = 1
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns failures of database, driver and pool into DatabaseUnavailable or Overloaded; others pass."""
+    try:
+        yield
+    except PoolTimedOut as error:
+        raise Overloaded("Too many requests wait for the database.") from error
+    except DBAPIError as error:
+        if not _is_away(error):
+            raise
+        raise _unavailable(error) from error
+    except (ConnectionError, TimeoutError) as error:
+        raise DatabaseUnavailable from error
+
+
+@contextmanager
+def told_on_connecting() -> Iterator[None]:
+    """As `told`, where every failure of the system (no route, no such host or socket) means the same."""
+    try:
+        yield
+    except OSError as error:
+        raise DatabaseUnavailable from error
+
+
+def is_broken(error: BaseException) -> bool:
+    """Whether the connection that failed so is not to be spoken to again, not even to roll back."""
+    return isinstance(error, DatabaseUnavailable) and isinstance(error.__cause__, OSError)
+
+
+def is_no_database(error: DatabaseUnavailable) -> bool:
+    """Whether the file is something else than a SQLite database."""
+    orig = getattr(error.__cause__, "orig", None)
+    return isinstance(orig, sqlite3.Error) and _sqlite_code(orig) == sqlite3.SQLITE_NOTADB
+
+
+def _is_away(error: DBAPIError) -> bool:
+    if error.connection_invalidated:
+        return True
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) in SQLITE_AWAY
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        # asyncpg speaks without the server only where there is no server to speak to.
+        return type(error.orig).__name__ in {"InterfaceError", "InternalClientError"}
+    return str(state).startswith(POSTGRESQL_AWAY)
+
+
+def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
+    if isinstance(error.orig, sqlite3.Error) and _sqlite_code(error.orig) == sqlite3.SQLITE_BUSY:
+        return DatabaseUnavailable("The database is locked.", retry_after_seconds=LOCKED_RETRY_SECONDS)
+    return DatabaseUnavailable()
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    """The primary result code: extended ones have it in their low byte."""
+    return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & 0xFF

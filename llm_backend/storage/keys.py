@@ -1,0 +1,105 @@
+"""Statements on API keys. A key itself is never here: only what recognises it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.storage.tables import account, api_key
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What is known of a key."""
+
+    public_id: str
+    account_id: int
+    name: str
+    last4: str
+    digest: bytes
+    """HMAC-SHA256 of the whole key under the pepper of `pepper_version`."""
+    pepper_version: int
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_on: date | None = None
+    revoked_at: datetime | None = None
+
+    @property
+    def masked(self) -> str:
+        """What may be shown of it: `sk-lb-<public id>…<its last four letters>`."""
+        return f"sk-lb-{self.public_id}…{self.last4}"
+
+    def is_in_use(self, now: datetime) -> bool:
+        """Whether it is neither revoked nor expired."""
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A key, and the account that it opens."""
+
+    key: Key
+    account_name: str
+    is_active: bool
+
+
+COLUMNS = [column for column in api_key.c if column.name != "id"]
+
+
+async def add(session: AsyncSession, key: Key) -> None:
+    values = {column.name: getattr(key, column.name) for column in COLUMNS}
+    await session.execute(insert(api_key).values(values))
+
+
+async def find(session: AsyncSession, public_id: str) -> Holder | None:
+    """The key and its account, whatever state either is in."""
+    joined = select(account.c.name.label("account_name"), account.c.active, *COLUMNS)
+    query = joined.join_from(api_key, account).where(api_key.c.public_id == public_id)
+    row = (await session.execute(query)).mappings().first()
+    if row is None:
+        return None
+    rest = dict(row)
+    name, is_active = rest.pop("account_name"), rest.pop("active")
+    return Holder(Key(**rest), name, is_active)
+
+
+async def of_account(session: AsyncSession, account_id: int) -> list[Key]:
+    """The account's keys, oldest first, revoked ones too."""
+    rows = await session.execute(select(*COLUMNS).where(api_key.c.account_id == account_id).order_by(api_key.c.id))
+    return [Key(**row) for row in rows.mappings()]
+
+
+async def first_in_use(session: AsyncSession, now: datetime) -> dict[int, Key]:
+    """Of each account that has one, by the account's number, its oldest key that is neither revoked nor expired."""
+    lives = or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now)
+    first = select(func.min(api_key.c.id)).where(api_key.c.revoked_at.is_(None), lives).group_by(api_key.c.account_id)
+    rows = await session.execute(select(*COLUMNS).where(api_key.c.id.in_(first)))
+    found = [Key(**row) for row in rows.mappings()]
+    return {key.account_id: key for key in found}
+
+
+async def lock(session: AsyncSession, public_id: str) -> Key | None:
+    """The key, changed by nobody else until the transaction ends."""
+    query = select(*COLUMNS).where(api_key.c.public_id == public_id).with_for_update()
+    row = (await session.execute(query)).mappings().first()
+    return Key(**row) if row else None
+
+
+async def expire(session: AsyncSession, public_id: str, moment: datetime) -> None:
+    """From that moment on the key is refused."""
+    await session.execute(update(api_key).where(api_key.c.public_id == public_id).values(expires_at=moment))
+
+
+async def revoke(session: AsyncSession, public_id: str, now: datetime) -> bool:
+    """Whether this revoked it; from here on it is refused. Revoking twice keeps the first time."""
+    not_yet = api_key.c.public_id == public_id, api_key.c.revoked_at.is_(None)
+    revoked = update(api_key).where(*not_yet).values(revoked_at=now).returning(api_key.c.id)
+    return (await session.execute(revoked)).first() is not None
+
+
+async def note_use(session: AsyncSession, public_id: str, day: date) -> None:
+    """Keep the last day on which the key was used; it never goes back."""
+    earlier = or_(api_key.c.last_used_on.is_(None), api_key.c.last_used_on < day)
+    await session.execute(update(api_key).where(api_key.c.public_id == public_id, earlier).values(last_used_on=day))

@@ -1,0 +1,106 @@
+"""Statements on usage records: one row per upstream attempt, written once."""
+
+import re
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.errors import Json
+from llm_backend.storage.database import insert_once
+from llm_backend.storage.tables import usage_record
+
+KEY = ("attempt_id", "kind")
+
+TEXT_LIMIT = 512
+"""No text of a record is longer, in characters; the rest is cut off."""
+
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""What a client or an upstream may put into a name, and PostgreSQL keeps in no text."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageRecord:
+    """What one attempt at an upstream used, and how it ended. Tokens and micro-dollars are whole numbers.
+
+    A charge is what was owed when the attempt ended; an adjustment is the truth that came later, less the charge.
+    Cached tokens are among the prompt's, reasoning tokens among the completion's.
+    """
+
+    attempt_id: str
+    """Our UUIDv7, made before anything was sent."""
+    kind: Literal["charge", "adjustment"]
+    request_id: str
+    account_id: int
+    key_id: str | None
+    """The key's public id; None where there was no key."""
+    operation: str
+    """The operationId."""
+    model: str
+    """As the client asked."""
+    upstream: str
+    upstream_model: str
+    stream: bool
+    status: Literal["completed", "incomplete", "failed"]
+    """Whether the whole answer came, a part of it, or nothing."""
+    basis: Literal["reported", "estimated", "crash", "void"]
+    """Where the numbers come from: the upstream's report, our count, the last checkpoint, or nothing was used."""
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    cost_microusd: int
+    raw_usage: bytes | None
+    """The `usage` object as the upstream sent it, as JSON."""
+    usage_missing: bool
+    """The answer was whole and its usage was not in it."""
+    usage_implausible: bool
+    """The upstream reported far less than was sent and received."""
+    error_code: str | None
+    upstream_status: int | None
+    started_at: datetime
+    ended_at: datetime
+    end_user: str | None = None
+    """Whom the caller said the request was for."""
+    overrun: bool = False
+    """More was used than had been reserved."""
+
+    @property
+    def total_tokens(self) -> int:
+        return self.prompt_tokens + self.completion_tokens
+
+
+FIELDS = tuple(field.name for field in fields(UsageRecord))
+
+
+async def add(session: AsyncSession, record: UsageRecord) -> bool:
+    """Write `record`; False, and nothing is changed, where its attempt already has one of its kind."""
+    values = {name: _storable(getattr(record, name)) for name in FIELDS}
+    statement = insert_once(session, usage_record, values, KEY)
+    return (await session.execute(statement)).first() is not None
+
+
+async def of_account(session: AsyncSession, account_id: int) -> list[UsageRecord]:
+    """The account's records, in the order in which their attempts began."""
+    columns = [usage_record.c[name] for name in FIELDS]
+    own = select(*columns).where(usage_record.c.account_id == account_id)
+    rows = await session.execute(own.order_by(usage_record.c.attempt_id, usage_record.c.kind.desc()))
+    return [UsageRecord(**row) for row in rows.mappings()]
+
+
+def as_json(record: UsageRecord) -> Json:
+    """`record` as a JSON object, complete: for a log or a journal."""
+    return {name: _plain(getattr(record, name)) for name in FIELDS}
+
+
+def _storable(value: Any) -> Any:
+    """A text without what no database keeps, and cut: an odd name may not cost the record."""
+    return UNSTORABLE.sub("\ufffd", value[:TEXT_LIMIT]) if isinstance(value, str) else value
+
+
+def _plain(value: Any) -> Json:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value

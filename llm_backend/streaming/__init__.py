@@ -1,0 +1,1 @@
+"""Bytes in flight: events split, mended, queued and framed. Knows no account."""

@@ -1,0 +1,1 @@
+"""Who answers: an OpenAI-compatible server, or the built-in echo."""

@@ -1,0 +1,172 @@
+"""Which models there are: a name that a client says, who answers to it, and what it is called there."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from time import monotonic
+
+from llm_backend.errors import InvalidRequest, Json, ModelNotFound
+from llm_backend.model_ids import RULE, is_model_id, seems_to_chat
+from llm_backend.upstream.listing import Listing
+from llm_backend.upstream.upstream import Upstream
+
+CHATBOT_UI_MODELS = ("gpt-3.5-turbo", "gpt-35-turbo", "gpt-4", "gpt-4-32k")
+"""The only ids that chatbot-ui offers its users; it shows nothing where none of them is listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One configured model. What is not known of it is None."""
+
+    name: str
+    upstream_name: str
+    context_length: int | None = None
+    max_output_tokens: int | None = None
+
+    def view(self, owner: str) -> Json:
+        """Show it as OpenAI's `Model`, with its sizes where they are known."""
+        sizes = {"context_length": self.context_length, "max_output_tokens": self.max_output_tokens}
+        known = {name: size for name, size in sizes.items() if size is not None}
+        return {"id": self.name, "object": "model", "created": 0, "owned_by": owner, **known}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one request goes."""
+
+    upstream: Upstream
+    upstream_model: str
+    """What the model is called there."""
+    public_model: str
+    """What the caller called it."""
+    model: Model | None
+    """What is configured of it; None where the upstream's own list is served."""
+
+    @property
+    def is_renamed(self) -> bool:
+        """Whether answers must say `public_model` in place of what the upstream says."""
+        return self.upstream_model != self.public_model
+
+
+class Catalogue:
+    """The models of one upstream, under their own names and aliases.
+
+    With models configured, these and the aliases are listed, and what is listed is what may be called. With none, the
+    upstream's list is shown and any name is passed on: upstreams serve names that they do not list (fine-tuned,
+    dated, deployments), and refusing one here would break what works there. What is listed can still be called.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        *,
+        models: Iterable[Model] = (),
+        aliases: Mapping[str, str] | None = None,
+        default_model: str | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        """`aliases`: from a client's name to a model's. `default_model`: what stands in for chatbot-ui's ids.
+
+        `clock` counts seconds. Raises ValueError where an alias or the default names no configured model, or an alias
+        names an alias.
+        """
+        self._upstream = upstream
+        self._models = {model.name: model for model in models}
+        self._aliases = dict(aliases or {})
+        self._default = default_model
+        self._listing = Listing(upstream, clock)
+        self._check()
+
+    async def route(self, model: str) -> Route:
+        """Find who answers to `model`.
+
+        Raises InvalidRequest where it can be no model's name, ModelNotFound where models are configured and it is none.
+        """
+        if not is_model_id(model):
+            raise InvalidRequest(RULE, param="model")
+        name = (await self._all_aliases(model)).get(model, model)
+        known = self._models.get(name)
+        if self._models and known is None:
+            raise _no_such(model)
+        return Route(self._upstream, name if known is None else known.upstream_name, model, known)
+
+    async def list(self) -> Sequence[Json]:
+        """All models and aliases as OpenAI's `Model` objects.
+
+        While the upstream has never shown its list, what is configured is all there is to show; with nothing
+        configured the UpstreamFailed (or Overloaded) is raised: an empty list would say that there are no models.
+        """
+        shown = await self._shown()
+        aliases = await self._all_aliases()
+        return [*shown.values(), *(self._alias_view(name, shown.get(to)) for name, to in aliases.items())]
+
+    async def get(self, model: str) -> Json:
+        """Show one listed model or alias. Raises ModelNotFound, or as `list` does."""
+        for view in await self.list():
+            if view["id"] == model:
+                return view
+        raise _no_such(model)
+
+    async def close(self) -> None:
+        await self._listing.close()
+
+    def _check(self) -> None:
+        for alias, name in self._aliases.items():
+            if name in self._aliases:
+                raise ValueError(f"The alias {alias!r} names the alias {name!r}; it has to name a model.")
+            if self._models and name not in self._models:
+                raise ValueError(f"The alias {alias!r} names {name!r}, which is no configured model.")
+        if self._models and self._default is not None and self._target(self._default) not in self._models:
+            raise ValueError(f"The default model {self._default!r} is no configured model.")
+
+    def _target(self, name: str) -> str:
+        return self._aliases.get(name, name)
+
+    async def _shown(self) -> Mapping[str, Json]:
+        """Collect the models under their own names; an alias that was configured hides a model of the same name."""
+        if self._models:
+            found = {name: model.view(self._upstream.name) for name, model in self._models.items()}
+        elif self._default is not None:
+            name = self._target(self._default)
+            found = {name: self._alias_view(name, None), **(await self._listing.known() or {})}
+        elif self._aliases:
+            found = dict(await self._listing.known() or {})
+        else:
+            found = dict(await self._listing.current())
+        return {name: view for name, view in found.items() if name not in self._aliases}
+
+    async def _all_aliases(self, wanted: str | None = None) -> Mapping[str, str]:
+        """Join the configured aliases and chatbot-ui's ids that no model bears; only as much as `wanted` needs.
+
+        A request for any other model never waits for the upstream's list.
+        """
+        if wanted is not None and wanted not in CHATBOT_UI_MODELS:
+            return self._aliases
+        taken: Mapping[str, Json] | None = self._models or await self._listing.known()
+        default = self._stand_in(taken)
+        if default is None:
+            return self._aliases
+        absent = (name for name in CHATBOT_UI_MODELS if name not in (taken or {}) and name != default)
+        return {**dict.fromkeys(absent, default), **self._aliases}
+
+    def _stand_in(self, listed: Mapping[str, Json] | None) -> str | None:
+        """Choose what answers for chatbot-ui's ids: the default, else echo, else the first listed model that chats.
+
+        With models configured there is none but a default that was named: who wrote down which models there are does
+        not want four more.
+        """
+        if self._default is not None:
+            return self._target(self._default)
+        if self._models or not listed:
+            return None
+        if "echo" in listed:
+            return "echo"
+        return next(filter(seems_to_chat, listed), None)
+
+    def _alias_view(self, name: str, target: Json) -> Json:
+        shown = target or {"object": "model", "created": 0, "owned_by": self._upstream.name}
+        return {"id": name, **{key: value for key, value in shown.items() if key != "id"}}
+
+
+def _no_such(model: str) -> ModelNotFound:
+    shown = model if is_model_id(model) else "…"
+    return ModelNotFound(f"The model `{shown}` does not exist or you do not have access to it.", param="model")

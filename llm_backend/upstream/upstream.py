@@ -1,0 +1,162 @@
+"""One who answers: asked through a circuit, held to deadlines, believed only where the answer has the right shape."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from math import inf
+from typing import Self
+
+import orjson
+
+from llm_backend import json_text
+from llm_backend.errors import Json, UpstreamFailed, UpstreamInvalid
+from llm_backend.upstream.bodies import beginning, whole
+from llm_backend.upstream.circuit import Attempt, Circuit
+from llm_backend.upstream.deadlines import Timeouts, Watch, timed_out
+from llm_backend.upstream.refusals import Refusals
+from llm_backend.upstream.retries import Retries
+from llm_backend.upstream.wire import Outbound, Reply, Transport
+
+REFUSAL_BYTES = 64 * 1024
+"""How much of an error's body is read."""
+
+REFUSAL_SECONDS = 5.0
+"""How long an error's body may take: its status says most."""
+
+
+class Upstream:
+    """A transport with everything that one must not be asked without."""
+
+    def __init__(
+        self, name: str, transport: Transport, *, timeouts: Timeouts, circuit: Circuit, secrets: tuple[str, ...] = ()
+    ) -> None:
+        """`secrets`: this server's credentials there, so that no error text carries them on."""
+        self.name = name
+        self.retries = Retries()
+        self.refusals = Refusals(secrets)
+        self._transport = transport
+        self._timeouts = timeouts
+        self._circuit = circuit
+
+    async def open(self, call: Outbound) -> Reply:
+        """Ask; the answer, with status 2xx, undecoded, of the media type that `call` wants, its body still to come.
+
+        Raises UpstreamFailed as faults are told apart in `errors`, Overloaded while the circuit is open. Its reply
+        must be closed; its body raises UpstreamFailed too, UpstreamTimedOut among them.
+        """
+        attempt = self._circuit.admit()
+        try:
+            reply = await self._answer(call, attempt)
+        except UpstreamFailed as error:
+            attempt.failed(error)
+            raise
+        except BaseException:
+            attempt.abandoned()
+            raise
+        attempt.succeeded()
+        return reply
+
+    def health(self) -> Json:
+        """Tell readiness its name, the circuit's state, and the code of its last fault until something succeeds."""
+        return {"name": self.name, "circuit": self._circuit.state, "last_error": self._circuit.last_error}
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def _answer(self, call: Outbound, attempt: Attempt) -> "GuardedReply":
+        now = asyncio.get_running_loop().time()
+        end = min(now + self._timeouts.to_end(stream=call.stream), inf if call.deadline is None else call.deadline)
+        try:
+            async with asyncio.timeout_at(min(now + self._timeouts.to_first_byte(stream=call.stream), end)):
+                reply = await self._transport.send(call)
+        except TimeoutError as error:
+            raise timed_out("The upstream did not answer in time.") from error
+        try:
+            await self._check(call, reply)
+        except BaseException:
+            await reply.close()
+            raise
+        return GuardedReply(reply, Watch(idle=self._timeouts.idle, end=end), attempt)
+
+    async def _check(self, call: Outbound, reply: Reply) -> None:
+        """Raise UpstreamFailed where `reply` is not what was asked for."""
+        is_plain = reply.headers.get("content-encoding", "identity").strip().lower() in {"", "identity"}
+        if reply.status // 100 != 2:  # noqa: PLR2004 (2xx)
+            raise self.refusals.of(reply.status, reply.headers, await _explanation(reply) if is_plain else b"")
+        if not is_plain:
+            raise _invalid("The upstream compressed its answer although it was asked not to.")
+        media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == ("text/event-stream" if call.stream else "application/json"):
+            return
+        if media_type == "application/json":
+            raise self._refusal_within(await _explanation(reply))
+        raise _invalid("The upstream's answer has the wrong media type.")
+
+    def _refusal_within(self, body: bytes) -> UpstreamFailed:
+        """Translate a JSON answer where events were asked for."""
+        try:
+            found = self.refusals.inside(json_text.loads(body))
+        except orjson.JSONDecodeError:
+            found = None
+        return found or _invalid("The upstream answered a stream's request whole.")
+
+
+class GuardedReply:
+    """A good answer, held to its deadlines while it is read, `Reply` of `wire`."""
+
+    def __init__(self, reply: Reply, watch: Watch, attempt: Attempt) -> None:
+        self._reply = reply
+        self._chunks = reply.chunks()
+        self._watch = watch
+        self._attempt = attempt
+
+    @property
+    def status(self) -> int:
+        return self._reply.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._reply.headers
+
+    async def read(self) -> bytes:
+        """Read the whole body. Raises UpstreamInvalid above 16 MiB."""
+        try:
+            return await whole(self)
+        except UpstreamFailed:
+            await self.close()
+            raise
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            with self._watch:
+                return await anext(self._chunks)
+        except StopAsyncIteration:
+            self._watch.stop()
+            raise
+        except UpstreamFailed as error:
+            self._attempt.broke_off(error)
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        self._watch.stop()
+        await self._reply.close()
+
+
+async def _explanation(reply: Reply) -> bytes:
+    """Read what an error says; nothing where it does not come, since the status alone is an answer too."""
+    try:
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            return await beginning(reply.chunks(), REFUSAL_BYTES)
+    except (UpstreamFailed, TimeoutError):
+        return b""
+
+
+def _invalid(message: str) -> UpstreamInvalid:
+    """Of an answer with a status of success: it was worked for, and asking again would pay for it twice."""
+    return UpstreamInvalid(message, outcome_unknown=True, should_retry=False)

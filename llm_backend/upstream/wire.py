@@ -1,0 +1,61 @@
+"""What passes between this server and whoever answers: the same for a real upstream and for echo."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """One call to an upstream."""
+
+    method: str
+    path: str
+    """Below the upstream's base URL: `/chat/completions`."""
+    body: bytes | None = None
+    """JSON of our own serialisation; None on a GET."""
+    stream: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Those of the client that are passed up, already filtered, lower case."""
+    deadline: float | None = None
+    """When the answer has to be over, by the running loop's clock, where that is sooner than our own limit."""
+
+
+class Reply(Protocol):
+    """An upstream's answer: the status line and headers are here, the body is still on its way.
+
+    Every method raises `UpstreamFailed` where the upstream breaks off, stalls or sends too much.
+    """
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """All headers the upstream sent, lower case."""
+        ...
+
+    async def read(self) -> bytes:
+        """The whole body, bounded."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, in pieces of any size."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the answer: keeps the connection where it was read to its end, cuts it otherwise. Never raises."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to an upstream: HTTP, or the echo model in this process. Knows no retry, no deadline, no circuit."""
+
+    async def send(self, call: Outbound) -> Reply:
+        """The upstream's answer to `call`, whatever its status.
+
+        Raises `UpstreamUnreachable` with `outcome_unknown=False` only where no byte of the request can have been taken.
+        """
+        ...
+
+    async def close(self) -> None: ...

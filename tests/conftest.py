@@ -1,0 +1,43 @@
+"""What every test may ask for: a database, a server on it, an upstream that does as it is told."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from tests.databases import database, database_url, empty_database_url, migrated_file, migrated_template
+from tests.faulty import FaultyUpstream
+from tests.serving import Running, serving
+
+# The gate asks the same questions every time; new ones are asked wherever else the tests run.
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI") == "true":
+    settings.load_profile("gate")
+
+__all__ = ["database", "database_url", "empty_database_url", "migrated_file", "migrated_template"]
+
+
+@pytest.fixture
+async def running(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
+    """A server with the built-in echo model, on each database in turn."""
+    async with serving(database_url, tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+async def upstream() -> AsyncIterator[FaultyUpstream]:
+    """An upstream on a raw socket, told by the test what to do."""
+    async with FaultyUpstream() as faulty:
+        yield faulty
+
+
+@pytest.fixture
+async def relaying(database_url: str, tmp_path: Path, upstream: FaultyUpstream) -> AsyncIterator[Running]:
+    """A server whose upstream is `upstream`, with deadlines short enough for a test to wait for."""
+    deadlines = "[timeouts]\nfirst_byte_seconds = 2\nstream_first_byte_seconds = 2\nidle_seconds = 2\n"
+    key = "sk-upstream-canary-0123456789abcdef"
+    url = upstream.base_url
+    async with serving(database_url, tmp_path, toml=deadlines, OPENAI_BASE_URL=url, OPENAI_API_KEY=key) as server:
+        yield server

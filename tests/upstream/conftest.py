@@ -1,0 +1,8 @@
+import pytest
+
+from tests.upstream.listers import Lister
+
+
+@pytest.fixture
+async def lister() -> Lister:
+    return Lister()

@@ -1,0 +1,191 @@
+"""Each operation of the document is asked over the socket: by everyone, with everything, and none is forgotten."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from llm_backend.contract.documents import merge
+from llm_backend.contract.operations import Operation, operations
+from llm_backend.domain.keys import public_id_of
+from llm_backend.errors import Json
+from llm_backend.resources import resource
+from tests.whole.standing import ADMIN_TOKEN, Standing
+
+HELLO = [{"role": "user", "content": "Hello"}]
+BODIES: dict[str, Json] = {
+    "createChatCompletion": {"model": "echo", "messages": HELLO},
+    "createCompletion": {"model": "echo", "prompt": "Hello"},
+    "createEmbedding": {"model": "echo", "input": "Hello"},
+    "createAccount": {"name": "another"},
+    "updateAccount": {"course": "Physics"},
+    "createUser": {"code": "somebody"},
+}
+"""Of the served operations that take one."""
+EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1"}
+ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+WRONG_KEY = "sk-lb-" + "A" * 16 + "B" * 48
+
+
+@pytest.fixture(scope="module")
+def every() -> list[Operation]:
+    return list(operations(merge(resource("spec"))))
+
+
+@pytest.fixture
+def stranger(server: Standing) -> Iterator[httpx.Client]:
+    """Talks to the server without any key."""
+    with httpx.Client(base_url=server.root) as client:
+        yield client
+
+
+def asked(
+    client: httpx.Client, operation: Operation, token: str | None = None, existing: dict[str, str] = EXISTING
+) -> httpx.Response:
+    """The answer to a request of the operation, complete as far as it must be to be told apart."""
+    path = operation.path
+    for parameter in operation.parameters:
+        if parameter["in"] == "path":
+            path = path.replace(
+                f"{{{parameter['name']}}}", existing.get(parameter["name"], _value(parameter["schema"]))
+            )
+    headers = {} if token is None else {"authorization": f"Bearer {token}"}
+    media = operation.fields.get("requestBody", {}).get("content", {})
+    if media and "application/json" not in media:
+        return client.request(operation.method, path, headers=headers, files={"file": ("a.txt", b"text")})
+    body = BODIES.get(operation.id, {}) if media else None
+    return client.request(operation.method, path, headers=headers, json=body)
+
+
+def _value(schema: Json) -> str:
+    """A text that the path may hold."""
+    return str(schema["enum"][0]) if "enum" in schema else "x-1"
+
+
+def is_for_admin(operation: Operation) -> bool:
+    return bool(operation.fields["security"] == [{"admin": []}])
+
+
+def is_envelope(answer: httpx.Response) -> bool:
+    """Whether it is OpenAI's, and carries what every answer carries."""
+    error = answer.json()["error"]
+    return (
+        set(error) == {"message", "type", "param", "code"}
+        and 0 < len(error["message"]) <= 300
+        and answer.headers["content-type"] == "application/json"
+        and {"x-request-id", "openai-processing-ms", "openai-version"} <= set(answer.headers)
+    )
+
+
+def test_what_is_not_served_says_so_in_the_envelope(client: httpx.Client, every: list[Operation]) -> None:
+    unserved = [operation for operation in every if not operation.is_served]
+
+    answers = {operation.id: asked(client, operation) for operation in unserved}
+
+    told = {name: (answer.status_code, answer.json()["error"]["code"]) for name, answer in answers.items()}
+    assert told == dict.fromkeys(told, (501, "not_served"))
+    assert [name for name, answer in answers.items() if not is_envelope(answer)] == []
+    assert [name for name, answer in answers.items() if answer.headers["x-should-retry"] != "false"] == []
+    assert len(told) == len(unserved) > 370
+
+
+@pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain", "application/json"])
+def test_what_is_not_served_says_so_whatever_the_body(
+    client: httpx.Client, every: list[Operation], content_type: str
+) -> None:
+    writing = [each for each in every if not each.is_served and each.method == "post" and "{" not in each.path]
+
+    told = {
+        each.id: client.post(each.path, content=b"{", headers={"content-type": content_type}).json()["error"]["code"]
+        for each in writing
+    }
+
+    assert told == dict.fromkeys(told, "not_served")
+    assert {"createFile", "createResponse"} <= set(told)
+
+
+def test_what_is_not_served_says_so_however_large_the_body(client: httpx.Client) -> None:
+    answer = client.post("/v1/files", files={"file": ("a.txt", b"a" * 3 * 2**20)}, data={"purpose": "assistants"})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_served")
+
+
+def test_what_is_not_served_asks_for_the_key_first(stranger: httpx.Client) -> None:
+    assert stranger.post("/v1/files", files={"file": ("a.txt", b"a" * 3 * 2**20)}).status_code == 401
+
+
+def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list[Operation]) -> None:
+    served = [operation for operation in every if operation.is_served]
+    ends = {"rotateKey", "revokeKey", "deleteAccount"}  # in this order, after all else
+    served.sort(
+        key=lambda operation: (operation.id in ends, operation.id == "deleteAccount", operation.id != "rotateKey")
+    )
+    made = client.post("/api/accounts", json={"name": "passing"}, headers=ADMIN).json()
+    existing = EXISTING | {"account_id": str(made["id"]), "key_id": public_id_of(made["api_key"])}
+
+    told = {
+        operation.id: asked(client, operation, ADMIN_TOKEN if is_for_admin(operation) else None, existing).status_code
+        for operation in served
+    }
+
+    created = {"createAccount", "createUser", "createKey", "rotateKey"}
+    assert told == {name: 201 if name in created else 200 for name in told}
+    assert len(told) == len(served)
+
+
+@pytest.mark.parametrize("token", [None, WRONG_KEY, "sk-other", ADMIN_TOKEN])
+def test_no_account_is_served_without_a_key_of_one(
+    stranger: httpx.Client, every: list[Operation], token: str | None
+) -> None:
+    for_accounts = [operation for operation in every if [*operation.fields["security"], {}][0].keys() == {"key"}]
+
+    answers = {operation.id: asked(stranger, operation, token) for operation in for_accounts}
+
+    told = {name: (answer.status_code, answer.json()["error"]["code"]) for name, answer in answers.items()}
+    assert told == dict.fromkeys(told, (401, "invalid_api_key"))
+    assert [name for name, answer in answers.items() if not is_envelope(answer)] == []
+    assert len(told) > 370
+
+
+def test_a_key_without_the_scope_may_not_do_what_asks_for_one(
+    stranger: httpx.Client, every: list[Operation], powerless_key: str
+) -> None:
+    for_accounts = [operation for operation in every if "key" in [*operation.fields["security"], {}][0]]
+
+    told = {operation.id: asked(stranger, operation, powerless_key).status_code for operation in for_accounts}
+
+    assert told == {operation.id: 403 if operation.fields["security"][0]["key"] else 501 for operation in for_accounts}
+    assert {told[operation.id] for operation in for_accounts if operation.is_served} == {403}
+
+
+@pytest.mark.parametrize("token", [None, WRONG_KEY, "wrong"])
+def test_what_is_the_administrators_is_for_nobody_else(
+    stranger: httpx.Client, every: list[Operation], token: str | None
+) -> None:
+    for_admin = [operation for operation in every if is_for_admin(operation)]
+
+    answers = {operation.id: asked(stranger, operation, token) for operation in for_admin}
+
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 401)
+    assert {answer.headers["www-authenticate"] for answer in answers.values()} == {"Bearer"}
+    assert len(answers) == 12
+    plain = {name: answer.json() for name, answer in answers.items() if name != "getMetrics"}
+    assert plain == {name: {"error": "Access Denied"} for name in plain}
+
+
+def test_an_accounts_key_is_no_admin_token(client: httpx.Client, every: list[Operation]) -> None:
+    for_admin = [operation for operation in every if is_for_admin(operation)]
+
+    answers = {operation.id: asked(client, operation) for operation in for_admin}
+
+    assert {name: answer.status_code for name, answer in answers.items()} == dict.fromkeys(answers, 403)
+    plain = {name: answer.json() for name, answer in answers.items() if name != "getMetrics"}
+    assert plain == {name: {"error": "Access Denied"} for name in plain}
+
+
+def test_what_is_public_asks_for_nothing(stranger: httpx.Client, every: list[Operation]) -> None:
+    public = [operation for operation in every if operation.fields["security"] == []]
+
+    told = {operation.id: asked(stranger, operation).status_code for operation in public}
+
+    assert told == dict.fromkeys(["getHealth", "getReadiness", "getOpenapi", "getDocs", "getDocsAsset"], 200)

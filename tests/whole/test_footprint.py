@@ -1,0 +1,59 @@
+"""What the running server does not load: each would cost every process memory, and every start time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.whole.standing import environment
+
+STARTED = """
+import asyncio, json, sys
+from llm_backend.app import from_environment
+from llm_backend.edge.server import Serving, server
+
+async def start():
+    running = server(from_environment(), Serving(port=0))
+    task = asyncio.create_task(running.serve())
+    while not running.started:
+        await asyncio.sleep(0.01)
+    running.should_exit = True
+    await task
+
+{prepare}
+asyncio.run(start())
+print(json.dumps(sorted({{name.partition(".")[0] for name in sys.modules}})))
+"""
+PREPARE = """
+from llm_backend.storage import schema
+asyncio.run(schema.ensure("sqlite:///llm-backend.db"))
+"""
+
+
+def loaded(folder: Path, prepare: str = "") -> set[str]:
+    """The packages of a process that has started the application as a worker does."""
+    done = subprocess.run(  # noqa: S603 (our own code)
+        [sys.executable, "-c", STARTED.format(prepare=prepare)],
+        cwd=folder, env=environment(SECRET_KEY="x" * 32), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Of a worker whose database was made before, as that of `serve` always is."""
+    folder = tmp_path_factory.mktemp("footprint")
+    loaded(folder, PREPARE)
+    return loaded(folder)
+
+
+@pytest.mark.parametrize("name", ["openai", "tiktoken", "redis", "typer", "asyncpg", "alembic", "mako", "swagger_ui"])
+def test_a_worker_does_not_load_what_it_does_not_use(packages: set[str], name: str) -> None:
+    assert name not in packages
+
+
+def test_a_worker_loads_what_it_uses(packages: set[str]) -> None:
+    assert {"connexion", "aiohttp", "sqlalchemy", "jsonschema_rs", "yaml", "aiosqlite", "llm_backend"} <= packages
