@@ -3,17 +3,22 @@
 import re
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, TypedDict, TypeVar, Unpack
+from datetime import datetime
+from typing import Any, TypeVar, Unpack, cast
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.domain import budgets
 from llm_backend.domain.audit import SERVER, Author
+from llm_backend.domain.budgets import RULES, Rules
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.keys import Keys, NewKey
 from llm_backend.domain.names import checked
+from llm_backend.domain.periods import zone
 from llm_backend.errors import InvalidRequest, NotFound
 from llm_backend.storage import accounts, users
+from llm_backend.storage import budgets as stored_budgets
 from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
 
@@ -22,11 +27,15 @@ T = TypeVar("T")
 NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-class Terms(TypedDict, total=False):
-    """What an account is besides its name; what is absent stays as it is, and is nothing in a new one."""
+class Terms(Rules, total=False):
+    """What an account is besides its name, with its budget; what is absent stays, and is nothing in a new one."""
 
     course: str | None
-    token_limit: int | None
+    time_zone: str
+    fits: bool
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
     users: list[int]
     """All that it has from here on; those of other accounts move here."""
 
@@ -79,7 +88,7 @@ class Accounts:
         self, name: str, keys: Keys, by: Author = SERVER, **terms: Unpack[Terms]
     ) -> tuple[Account, NewKey]:
         """As `create`, with its first key and its users: all, or nothing. Raises NoSuchUser too."""
-        _check_course(terms)
+        _check(terms)
         return await self._claiming(name, self._create_with_key(_checked(name), keys, by, terms))
 
     async def ensure(self, name: str) -> Account:
@@ -109,7 +118,7 @@ class Accounts:
         name = changes.get("name")
         if name is not None:
             _checked(name)
-        _check_course(changes)
+        _check(changes)
         await self._claiming(name or "", self._update(account_id, changes, by))
 
     async def close(self, account_id: int, by: Author = SERVER) -> None:
@@ -139,25 +148,30 @@ class Accounts:
 
     async def _add(self, session: AsyncSession, name: str, by: Author, terms: Terms) -> Account:
         now = self._clock.now()
-        course, limit = terms.get("course"), terms.get("token_limit")
-        account = await accounts.add(session, name, now, course=course, token_limit=limit)
+        account = await accounts.add(session, name, now, _own(terms))
+        await budgets.begin(session, account, _rules(terms), now)
         await by.note(session, now, "create", ("account", account.id), {"name", *terms})
-        return account
+        return await accounts.find(session, account.id) or account
 
     async def _update(self, account_id: int, changes: Changes, by: Author) -> None:
         async with self._database.begin() as session:
             before = await accounts.lock(session, account_id)
             if before is None or not before.active:
                 raise NoSuchAccount(account_id)
-            wanted = {name: value for name, value in changes.items() if name != "users"}
-            values = {name: value for name, value in wanted.items() if value != getattr(before, name)}
-            changed = set(values)
+            now = self._clock.now()
+            values = {name: value for name, value in _own(changes).items() if value != getattr(before, name)}
+            changed = set(values) | await self._change_budget(session, before, _rules(changes), now)
             if "users" in changes and await self._assign(session, account_id, set(changes["users"])):
                 changed.add("users")
             if changed:
-                now = self._clock.now()
                 await accounts.change(session, account_id, values, now)
                 await by.note(session, now, "update", ("account", account_id), changed)
+
+    async def _change_budget(self, session: AsyncSession, account: Account, rules: Rules, now: datetime) -> set[str]:
+        whole = await stored_budgets.find(session, account.id)
+        if whole is None:
+            raise AssertionError("Every account has a budget.")
+        return await budgets.change(session, whole, rules, now)
 
     async def _assign(self, session: AsyncSession, account_id: int, wanted: set[int]) -> bool:
         """Whether it changed anything that these, and no others, are the account's users."""
@@ -199,7 +213,19 @@ def _checked(name: str) -> str:
     return checked(name, "An account's name")
 
 
-def _check_course(terms: Terms | Changes) -> None:
+def _check(terms: Terms | Changes) -> None:
     course = terms.get("course")
     if course is not None:
         checked(course, "A course", "course", least=0)
+    if "time_zone" in terms:
+        zone(terms["time_zone"])
+
+
+def _rules(terms: Terms | Changes) -> Rules:
+    """What of `terms` is the budget's."""
+    return cast("Rules", {name: value for name, value in terms.items() if name in RULES})
+
+
+def _own(terms: Terms | Changes) -> dict[str, Any]:
+    """What of `terms` is the account's own."""
+    return {name: value for name, value in terms.items() if name not in RULES and name != "users"}

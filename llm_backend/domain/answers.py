@@ -42,7 +42,7 @@ class WholeAnswer(Exchange):
         except LLMBackendError as error:
             await self._settle(self._guess(0), Ending.failed(error))
             raise
-        await self._settle_answered("completed", None, content.get("usage"), _text_bytes(content))
+        await self._settle_answered("completed", None, content.get("usage"), _text_bytes(content), content)
         return Answer(body, passed_down(reply.headers))
 
     async def _received(self, reply: Reply) -> tuple[Json, bytes]:

@@ -161,7 +161,9 @@ class Exchange(ABC):
         if attempt is not None:
             self._bench.metering.withdraw(attempt.id)
 
-    async def _settle(self, usage: Usage, ending: Ending, basis: Basis | None = None) -> None:
+    async def _settle(
+        self, usage: Usage, ending: Ending, basis: Basis | None = None, content: Json | None = None
+    ) -> None:
         """Settle the attempt at hand, if there is one; its basis follows from where `usage` comes from."""
         attempt, self._attempt = self._attempt, None
         if attempt is None:
@@ -175,21 +177,26 @@ class Exchange(ABC):
         }
         if ending.error is not None and ending.error.code is not None:
             self.summary["error"] = ending.error.code
-        await self._bench.metering.settle(attempt.id, usage, basis, ending)
+        keep = self.work.keep
+        also = (lambda session: keep(session, attempt.id, content)) if keep and content is not None else None
+        await self._bench.metering.settle(attempt.id, usage, basis, ending, also)
 
-    async def _settle_answered(self, status: Status, error: LLMBackendError | None, raw: Json, received: int) -> None:
+    async def _settle_answered(
+        self, status: Status, error: LLMBackendError | None, raw: Json, received: int, content: Json | None = None
+    ) -> None:
         """Settle by the upstream's report `raw`; by what is likely where that cannot be read.
 
-        `received`: the bytes of text that came.
+        `received`: the bytes of text that came. `content`: the whole answer, for whoever keeps it.
         """
         guessed = self._guess(received)
         reported = Usage.reported(raw)
         if reported is None:
-            await self._settle(guessed, Ending(status, error, HTTP_OK))
+            await self._settle(guessed, Ending(status, error, HTTP_OK), content=content)
             return
         self._bench.estimates.learn(self._route.upstream_model, reported, self._prompt_bytes, received)
         is_implausible = reported.is_far_below(guessed)
-        await self._settle(reported, Ending(status, error, HTTP_OK, usage_implausible=is_implausible))
+        ending = Ending(status, error, HTTP_OK, usage_implausible=is_implausible)
+        await self._settle(reported, ending, content=content)
 
     def _guess(self, received: int) -> Usage:
         return self._bench.estimates.usage(self._route.upstream_model, self._prompt_bytes, received)

@@ -1,20 +1,21 @@
 """What every attempt at an upstream used: begun before it is sent, settled once, however it ended."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
 import orjson
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.usage import Basis, Price, Usage
 from llm_backend.errors import Json, LLMBackendError, Unavailable, UpstreamFailed
 from llm_backend.metrics import Metrics
-from llm_backend.storage import accounts
+from llm_backend.storage import budgets
 from llm_backend.storage import usage as storage
 from llm_backend.storage.database import Database
 from llm_backend.upstream.catalogue import Route
@@ -26,6 +27,13 @@ log = structlog.get_logger("llm_backend.metering")
 
 Status = Literal["completed", "incomplete", "failed"]
 """Whether the whole answer came, a part of it, or nothing."""
+
+
+Also = Callable[[AsyncSession], Awaitable[None]]
+"""Writes in the transaction that settles an attempt."""
+
+Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
+"""Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,12 @@ class Work:
     """The client's, lower case."""
     streamed: bool
     """Whether the answer is to come as events."""
+    overshoots: bool = False
+    """Whether it is admitted with whatever is left, which its answer may pass."""
+    unknown_is_void: bool = False
+    """Whether an attempt whose outcome is unknown is charged nothing."""
+    keep: Keep | None = None
+    """What is to be kept of a complete answer."""
 
     @property
     def end_user(self) -> str | None:
@@ -102,7 +116,9 @@ class Metering:
         """Forget an attempt that was not made after all: nothing was sent, nothing is written."""
         self._open.pop(attempt_id, None)
 
-    async def settle(self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending) -> None:
+    async def settle(
+        self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, also: Also | None = None
+    ) -> None:
         """Write what the attempt used. A second settlement of the same attempt changes nothing.
 
         A database that is away or busy is tried again for a moment; after that, or where it will not take the record,
@@ -115,7 +131,7 @@ class Metering:
         self._count(record, ending)
         for _ in range(SETTLE_TRIES):
             try:
-                await self._write(record)
+                await self._write(record, also)
             except Unavailable:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
             except Exception:
@@ -126,11 +142,15 @@ class Metering:
                 return
         self._note_unwritten(record)
 
-    async def _write(self, record: storage.UsageRecord) -> None:
+    async def _write(self, record: storage.UsageRecord, also: Also | None) -> None:
         async with self._database.begin() as session:
             # In one transaction, and for a new record only: what an account used is the sum of its records.
-            if await storage.add(session, record) and record.total_tokens:
-                await accounts.charge(session, record.account_id, record.total_tokens)
+            whole = await budgets.find(session, record.account_id)
+            period = await budgets.period_at(session, whole.id, record.ended_at) if whole else None
+            if period and await storage.add(session, replace(record, account_period_id=period.id)):
+                await budgets.charge(session, period.id, record.total_tokens, record.cost_microusd)
+                if also is not None:
+                    await also(session)
 
     def _note_unwritten(self, record: storage.UsageRecord) -> None:
         self._metrics.records_unwritten.inc()

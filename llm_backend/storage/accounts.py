@@ -4,10 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, insert, select, update
+from sqlalchemy import Select, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.storage.tables import account
+from llm_backend.storage.tables import account, budget, budget_period
+
+WHOLE = ""
+"""The subject of the budget that bounds all of an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,40 +23,51 @@ class Account:
     created_at: datetime
     updated_at: datetime | None
     course: str | None = None
+    time_zone: str = "UTC"
+    """As the IANA database names it: its budgets renew at its midnight."""
+    fits: bool = False
+    """Whether an output cap that the client named may be lowered to what is left."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
     token_limit: int | None = None
-    """In tokens; None for no limit."""
+    """Of the current period, in tokens; None for no limit."""
     used_tokens: int = 0
-    """The sum of its usage records."""
+    """In the current period; since it was made, where the budget does not renew."""
+    microusd_limit: int | None = None
+    used_microusd: int = 0
 
 
-async def add(
-    session: AsyncSession, name: str, now: datetime, *, course: str | None = None, token_limit: int | None = None
-) -> Account:
-    """A new account. The name has to be free: see `find_active`; the unique index raises where two race."""
-    values = {"name": name, "active": True, "created_at": now, "course": course, "token_limit": token_limit}
-    number = (await session.execute(insert(account).values(values).returning(account.c.id))).scalar_one()
-    return Account(number, name, active=True, created_at=now, updated_at=None, course=course, token_limit=token_limit)
+OWN = [column for column in account.c if column.name in Account.__dataclass_fields__]
+
+
+async def add(session: AsyncSession, name: str, now: datetime, values: dict[str, Any] | None = None) -> Account:
+    """A new account, without a budget. Its name has to be free: see `find_active`; the unique index raises if not."""
+    made = insert(account).values(name=name, active=True, created_at=now, **(values or {}))
+    return Account(**(await session.execute(made.returning(*OWN))).mappings().one())
 
 
 async def find(session: AsyncSession, account_id: int) -> Account | None:
     """The account, active or not."""
-    return await _one(session, select(account).where(account.c.id == account_id))
+    return await _one(session, _read().where(account.c.id == account_id))
 
 
 async def lock(session: AsyncSession, account_id: int) -> Account | None:
     """The account, active or not, changed by nobody else until the transaction ends."""
     # Its id stays: rows that refer to it may be added meanwhile.
-    return await _one(session, select(account).where(account.c.id == account_id).with_for_update(key_share=True))
+    locked = select(account.c.id).where(account.c.id == account_id).with_for_update(key_share=True)
+    await session.execute(locked)
+    return await find(session, account_id)
 
 
 async def find_active(session: AsyncSession, name: str) -> Account | None:
     """The one active account of that name."""
-    return await _one(session, select(account).where(account.c.name == name, account.c.active))
+    return await _one(session, _read().where(account.c.name == name, account.c.active))
 
 
 async def every(session: AsyncSession) -> list[Account]:
     """All accounts, active or not, by name."""
-    rows = await session.execute(select(account).order_by(account.c.name, account.c.id))
+    rows = await session.execute(_read().order_by(account.c.name, account.c.id))
     return [Account(**row) for row in rows.mappings()]
 
 
@@ -62,17 +76,30 @@ async def change(session: AsyncSession, account_id: int, values: dict[str, Any],
     await session.execute(update(account).where(account.c.id == account_id).values(**values, updated_at=now))
 
 
-async def charge(session: AsyncSession, account_id: int, tokens: int) -> None:
-    """Add to what the account has used: in one statement, so that no other charge is lost."""
-    added = update(account).where(account.c.id == account_id)
-    await session.execute(added.values(used_tokens=account.c.used_tokens + tokens))
-
-
 async def close(session: AsyncSession, account_id: int, now: datetime) -> bool:
     """Whether this closed it: from here on its keys are refused and its name is free. Twice changes nothing."""
     open_one = account.c.id == account_id, account.c.active
     closed = update(account).where(*open_one).values(active=False, updated_at=now).returning(account.c.id)
     return (await session.execute(closed)).first() is not None
+
+
+def _read() -> Select[Any]:
+    """Accounts with the sums of the period that is now, by the database's clock."""
+    now = func.current_timestamp()
+    current = and_(
+        budget_period.c.budget_id == budget.c.id,
+        budget_period.c.starts_at <= now,
+        or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > now),
+    )
+    whole = and_(budget.c.account_id == account.c.id, budget.c.subject == WHOLE)
+    return select(
+        *OWN,
+        # What was carried over is in the period's limit; before the period's first request there is only the budget's.
+        func.coalesce(budget_period.c.token_limit, budget.c.token_limit).label("token_limit"),
+        func.coalesce(budget_period.c.microusd_limit, budget.c.microusd_limit).label("microusd_limit"),
+        func.coalesce(budget_period.c.used_tokens, 0).label("used_tokens"),
+        func.coalesce(budget_period.c.used_microusd, 0).label("used_microusd"),
+    ).select_from(account.outerjoin(budget, whole).outerjoin(budget_period, current))
 
 
 async def _one(session: AsyncSession, query: Select[Any]) -> Account | None:

@@ -51,9 +51,21 @@ def told() -> Iterator[None]:
     except DBAPIError as error:
         if not _is_away(error):
             raise
-        raise _unavailable(error) from error
+        raise _locked_or_away(error.orig) from error
     except (ConnectionError, TimeoutError) as error:
         raise DatabaseUnavailable from error
+
+
+@contextmanager
+def told_by_driver() -> Iterator[None]:
+    """As `told`, for statements that go to the driver without SQLAlchemy between."""
+    try:
+        yield
+    except Exception as error:
+        # By what it says and not by its class: asyncpg is loaded only where it is used.
+        if not _says_away(error):
+            raise
+        raise _locked_or_away(error) from error
 
 
 @contextmanager
@@ -77,19 +89,22 @@ def is_no_database(error: DatabaseUnavailable) -> bool:
 
 
 def _is_away(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_code(error.orig) in SQLITE_AWAY
-    state = getattr(error.orig, "sqlstate", None)
+    return error.connection_invalidated or _says_away(error.orig)
+
+
+def _says_away(error: BaseException | None) -> bool:
+    """Of the driver's own errors."""
+    if isinstance(error, sqlite3.Error):
+        return _sqlite_code(error) in SQLITE_AWAY
+    state = getattr(error, "sqlstate", None)
     if state is None:
         # asyncpg speaks without the server only where there is no server to speak to.
-        return type(error.orig).__name__ in {"InterfaceError", "InternalClientError"}
+        return type(error).__name__ in {"InterfaceError", "InternalClientError"}
     return str(state).startswith(POSTGRESQL_AWAY)
 
 
-def _unavailable(error: DBAPIError) -> DatabaseUnavailable:
-    if isinstance(error.orig, sqlite3.Error) and _sqlite_code(error.orig) == sqlite3.SQLITE_BUSY:
+def _locked_or_away(error: BaseException | None) -> DatabaseUnavailable:
+    if isinstance(error, sqlite3.Error) and _sqlite_code(error) == sqlite3.SQLITE_BUSY:
         return DatabaseUnavailable("The database is locked.", retry_after_seconds=LOCKED_RETRY_SECONDS)
     return DatabaseUnavailable()
 

@@ -25,6 +25,13 @@ class Key:
     expires_at: datetime | None = None
     last_used_on: date | None = None
     revoked_at: datetime | None = None
+    models: list[str] | None = None
+    """The model ids that it may use; None for all."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_requests: int | None = None
+    sealed: bytes | None = None
+    """The key itself, encrypted; None where keys are not kept recoverable."""
 
     @property
     def masked(self) -> str:

@@ -1,7 +1,5 @@
 """What is kept, as tables. The migrations build the same; a test compares the two on both databases."""
 
-from datetime import UTC, datetime
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -9,57 +7,39 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Date,
-    DateTime,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
+    PrimaryKeyConstraint,
     Table,
     Text,
-    TypeDecorator,
+    UniqueConstraint,
+    false,
     text,
     true,
 )
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
+from llm_backend.storage.columns import IDENTITY, Moment, limited, metadata
+from llm_backend.storage.ledger_tables import budget, budget_period, reservation, usage_day, usage_record
 
-metadata = MetaData(naming_convention=NAMING)
-
-IDENTITY = BigInteger().with_variant(Integer(), "sqlite")
-"""SQLite counts up a column of the type INTEGER only."""
-
-
-class Moment(TypeDecorator[datetime]):
-    """A point in time: aware and UTC on both sides, although SQLite keeps no zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-def counted(name: str, *, signed_where: str = "") -> tuple[Column[int], CheckConstraint]:
-    """A column of whole units that are never below zero, but where `signed_where` is true."""
-    rule = f"{signed_where} OR {name} >= 0" if signed_where else f"{name} >= 0"
-    return Column(name, BigInteger, nullable=False), CheckConstraint(rule, name=name)
-
+__all__ = [
+    "account",
+    "account_user",
+    "api_key",
+    "audit_record",
+    "budget",
+    "budget_period",
+    "conversation",
+    "idempotency_key",
+    "installation",
+    "item",
+    "metadata",
+    "reservation",
+    "usage_day",
+    "usage_record",
+    "webhook_event",
+]
 
 account = Table(
     "account",
@@ -70,10 +50,12 @@ account = Table(
     Column("created_at", Moment, nullable=False),
     Column("updated_at", Moment),
     Column("course", Text),
-    Column("token_limit", BigInteger),
-    Column("used_tokens", BigInteger, nullable=False, server_default=text("0")),
-    CheckConstraint("token_limit >= 0", name="token_limit"),
-    CheckConstraint("used_tokens >= 0", name="used_tokens"),
+    Column("time_zone", Text, nullable=False, server_default=text("'UTC'")),
+    # Whether an output cap that the client named may be lowered to what is left.
+    Column("fits", Boolean, nullable=False, server_default=false()),
+    *limited("requests_per_minute"),
+    *limited("tokens_per_minute"),
+    *limited("concurrent_requests"),
     # A number that was someone's is never given to someone else.
     sqlite_autoincrement=True,
 )
@@ -91,6 +73,13 @@ api_key = Table(
     Column("digest", LargeBinary, nullable=False),
     Column("pepper_version", Integer, nullable=False),
     Column("scopes", JSON, nullable=False),
+    # A list of model ids that the key may use; null for all.
+    Column("models", JSON),
+    *limited("requests_per_minute"),
+    *limited("tokens_per_minute"),
+    *limited("concurrent_requests"),
+    # The key itself, encrypted, where a deployment keeps keys recoverable.
+    Column("sealed", LargeBinary),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment),
     Column("last_used_on", Date),
@@ -126,42 +115,85 @@ audit_record = Table(
     sqlite_autoincrement=True,
 )
 
-ADJUSTMENT = "kind = 'adjustment'"
-"""An adjustment is the truth that came late, less what was charged: it may go either way."""
-
-usage_record = Table(
-    "usage_record",
+conversation = Table(
+    "conversation",
     metadata,
-    Column("attempt_id", Text, primary_key=True),
-    Column("kind", Text, primary_key=True),
-    Column("request_id", Text, nullable=False),
+    Column("id", IDENTITY, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
     Column("account_id", ForeignKey("account.id"), nullable=False),
-    Column("key_id", Text),
-    Column("operation", Text, nullable=False),
-    Column("model", Text, nullable=False),
-    Column("upstream", Text, nullable=False),
-    Column("upstream_model", Text, nullable=False),
-    Column("stream", Boolean, nullable=False),
+    # 'chat' for those of `/api/chats`.
+    Column("kind", Text, nullable=False),
+    Column("name", Text),
+    # What the kind keeps of its own, as a JSON object.
+    Column("settings", LargeBinary, nullable=False),
+    # The sequence of the next item: gapless, for it moves in the transaction that writes the item.
+    Column("next_sequence", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    Index(None, "account_id", "kind"),
+    sqlite_autoincrement=True,
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", IDENTITY, primary_key=True),
+    Column("public_id", Text, nullable=False, unique=True),
+    Column("conversation_id", ForeignKey("conversation.id"), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    # 'message', and later the other items of a response.
+    Column("kind", Text, nullable=False),
+    Column("role", Text),
     Column("status", Text, nullable=False),
-    Column("basis", Text, nullable=False),
-    *counted("prompt_tokens", signed_where=ADJUSTMENT),
-    *counted("completion_tokens", signed_where=ADJUSTMENT),
-    *counted("cached_tokens", signed_where=ADJUSTMENT),
-    *counted("reasoning_tokens", signed_where=ADJUSTMENT),
-    *counted("cost_microusd", signed_where=ADJUSTMENT),
-    Column("raw_usage", LargeBinary),
-    Column("usage_missing", Boolean, nullable=False),
-    Column("usage_implausible", Boolean, nullable=False),
-    Column("overrun", Boolean, nullable=False),
-    Column("error_code", Text),
-    Column("upstream_status", Integer),
-    Column("started_at", Moment, nullable=False),
-    Column("ended_at", Moment, nullable=False),
-    Column("end_user", Text),
-    CheckConstraint("kind IN ('charge', 'adjustment')", name="kind"),
-    CheckConstraint("status IN ('completed', 'incomplete', 'failed')", name="status"),
-    CheckConstraint("basis IN ('reported', 'estimated', 'crash', 'void')", name="basis"),
-    Index(None, "account_id", "ended_at"),
+    # JSON as bytes: it may hold what no text column of PostgreSQL takes.
+    Column("content", LargeBinary, nullable=False),
+    Column("details", LargeBinary),
+    Column("sequence", BigInteger, nullable=False),
+    # The attempt at an upstream that it came from.
+    Column("attempt_id", Text),
+    Column("created_at", Moment, nullable=False),
+    Column("updated_at", Moment),
+    CheckConstraint("status IN ('completed', 'incomplete')", name="status"),
+    UniqueConstraint("conversation_id", "sequence"),
+    sqlite_autoincrement=True,
+)
+
+# What a request with an Idempotency-Key came to, to be told again.
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    # 'account:<id>', or 'admin'.
+    Column("holder", Text, nullable=False),
+    Column("key_hash", LargeBinary, nullable=False),
+    # Of method, path and body: another request under the same key is refused.
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("request_id", Text, nullable=False),
+    # 'running' while `lease_until` is ahead, 'done' with a result, 'broken' where it ended without one and was charged.
+    Column("state", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("lease_until", Moment, nullable=False),
+    Column("status", Integer),
+    # Media type and body of the answer, encrypted; null where it was too large to keep.
+    Column("result", LargeBinary),
+    Column("created_at", Moment, nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
+    CheckConstraint("state IN ('running', 'done', 'broken')", name="state"),
+    PrimaryKeyConstraint("holder", "key_hash"),
+)
+
+# What is to be told to a webhook: written in the transaction that made it true, sent until it is taken.
+webhook_event = Table(
+    "webhook_event",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("payload", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    # Null once it is delivered or given up.
+    Column("next_try_at", Moment, index=True),
+    Column("tries", Integer, nullable=False, server_default=text("0")),
+    Column("delivered_at", Moment),
+    Column("last_error", Text),
 )
 
 installation = Table(

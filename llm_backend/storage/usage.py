@@ -66,6 +66,14 @@ class UsageRecord:
     """Whom the caller said the request was for."""
     overrun: bool = False
     """More was used than had been reserved."""
+    audio_prompt_tokens: int = 0
+    """Among the prompt's, as are the cached and the image tokens; the three have none in common."""
+    audio_completion_tokens: int = 0
+    image_prompt_tokens: int = 0
+    account_period_id: int = 0
+    """The periods that it is charged to: those of its reservation, set when it is settled."""
+    key_period_id: int | None = None
+    model_period_id: int | None = None
 
     @property
     def total_tokens(self) -> int:

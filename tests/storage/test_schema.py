@@ -14,12 +14,11 @@ from sqlalchemy import Connection, inspect, text
 
 from llm_backend.errors import DatabaseUnavailable
 from llm_backend.resources import resource
-from llm_backend.storage import accounts, schema, usage
+from llm_backend.storage import schema
 from llm_backend.storage.database import Database
 from llm_backend.storage.schema import SchemaMismatch
 from llm_backend.storage.tables import metadata
 from tests.databases import ON_POSTGRESQL, ON_SQLITE
-from tests.storage.records import a_record, an_account
 
 
 async def say(url: str, *statements: str) -> None:
@@ -100,25 +99,6 @@ async def test_the_way_back_leaves_nothing(database: Database) -> None:
         left = await (await session.connection()).run_sync(go_back)
 
     assert left == ["alembic_version"]
-
-
-async def test_accounts_that_used_tokens_before_there_was_a_sum_get_it(database: Database) -> None:
-    def back_and_forth(connection: Connection) -> None:
-        with Operations.context(MigrationContext.configure(connection)):
-            migration("0002").downgrade()
-            migration("0002").upgrade()
-
-    account, idle = await an_account(database), await an_account(database, "idle")
-    async with database.begin() as session:
-        for attempt in ("a", "b"):
-            await usage.add(session, a_record(account.id, attempt_id=attempt))
-
-    async with database.begin() as session:
-        await (await session.connection()).run_sync(back_and_forth)
-
-    async with database.reading() as session:
-        found = {each.id: each.used_tokens for each in await accounts.every(session)}
-    assert found == {account.id: 24, idle.id: 0}
 
 
 def migration(name: str) -> ModuleType:

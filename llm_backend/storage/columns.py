@@ -1,0 +1,54 @@
+"""What the tables are made of: types that mean the same on both databases, and names for every constraint."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Dialect, Integer, MetaData, TypeDecorator, text
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+IDENTITY = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite counts up a column of the type INTEGER only."""
+
+
+class Moment(TypeDecorator[datetime]):
+    """A point in time: aware and UTC on both sides, although SQLite keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        utc = value.astimezone(UTC)
+        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def counted(name: str, *, signed_where: str = "") -> tuple[Column[int], CheckConstraint]:
+    """A column of whole units that are never below zero, but where `signed_where` is true."""
+    rule = f"{signed_where} OR {name} >= 0" if signed_where else f"{name} >= 0"
+    return Column(name, BigInteger, nullable=False), CheckConstraint(rule, name=name)
+
+
+def limited(name: str) -> tuple[Column[int], CheckConstraint]:
+    """A column of whole units that are never below zero, or null for no limit."""
+    return Column(name, BigInteger), CheckConstraint(f"{name} >= 0", name=name)
+
+
+def summed(name: str) -> tuple[Column[int], CheckConstraint]:
+    """A column of whole units that begins at zero and never goes below: a violation is an error, not clamped."""
+    return Column(name, BigInteger, nullable=False, server_default=text("0")), CheckConstraint(
+        f"{name} >= 0", name=name
+    )
