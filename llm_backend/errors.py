@@ -13,6 +13,9 @@ LLMBackendError
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
 ├── PermissionDenied            a good key that may not do this
 ├── RateLimited                 the upstream asks to wait
+├── BudgetExhausted             the account's budget does not allow it
+├── RanAway                     an upstream that did not stop
+├── KeyRevoked                  its key was taken away while the answer ran
 ├── NotServed                   an operation of the document that this server does not answer
 ├── ClientLeft                  nobody is there to be told; for the records
 ├── Internal                    a fault of our own
@@ -150,6 +153,41 @@ class RateLimited(LLMBackendError):
 
     type = "requests"
     code = "rate_limit_exceeded"
+
+
+class BudgetExhausted(LLMBackendError):
+    """What is left of a budget does not cover what the request may cost; nothing was sent anywhere.
+
+    `waits`: whether only running requests stand in the way, so that it may fit a moment later.
+    """
+
+    type = "insufficient_quota"
+    code = "insufficient_quota"
+
+    def __init__(
+        self, message: str = "The budget does not cover what this request may cost.", *, waits: bool = False
+    ) -> None:
+        super().__init__(message, retry_after_seconds=1 if waits else None, should_retry=waits)
+
+
+class RanAway(LLMBackendError):
+    """The upstream went on past what was reserved for its answer."""
+
+    type = "insufficient_quota"
+    code = "budget_exhausted"
+
+    def __init__(self, message: str = "The upstream went on past the answer's limit, and was cut.") -> None:
+        super().__init__(message)
+
+
+class KeyRevoked(LLMBackendError):
+    """The key, or its account, was taken away while the answer ran."""
+
+    type = "invalid_request_error"
+    code = "key_revoked"
+
+    def __init__(self, message: str = "The key was revoked.") -> None:
+        super().__init__(message)
 
 
 class NotServed(LLMBackendError):

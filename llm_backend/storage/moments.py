@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -17,6 +19,11 @@ class db_now(FunctionElement[datetime]):  # noqa: N801 (reads as the SQL functio
 
     type = Moment()
     inherit_cache = True
+
+
+async def now(session: AsyncSession) -> datetime:
+    """The moment that the database's clock shows."""
+    return (await session.execute(select(db_now()))).scalar_one()
 
 
 @compiles(db_now, "sqlite")
