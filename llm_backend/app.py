@@ -23,18 +23,23 @@ from llm_backend.contract.routing import resolver
 from llm_backend.contract.validation import UnreadUri, validator_map
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
-from llm_backend.domain.clock import Clock, SystemClock
+from llm_backend.domain.backlog import Backlog
+from llm_backend.domain.clock import Clock, SystemClock, uuid7
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.keys import Keys
+from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.rounds import Rounds
 from llm_backend.domain.secrets import unlock
 from llm_backend.domain.services import Services
+from llm_backend.domain.sheet import Terms
 from llm_backend.domain.streams import StreamLimits
+from llm_backend.domain.upkeep import Upkeep
 from llm_backend.domain.usage import Price
 from llm_backend.domain.users import Users
 from llm_backend.edge.admission import Admission, Edge
@@ -52,11 +57,17 @@ from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.echo import Echo, EchoTransport
-from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstream import Manner, Upstream
 from llm_backend.upstream.wire import Transport
 
 OPEN_ACCOUNT = "open"
 """Whom everything is recorded for where no key is asked for."""
+
+BEAT_SECONDS = 1.0
+SWEEP_SECONDS = 10.0
+TIDY_SECONDS = 3600.0
+LEASE_SECONDS = 60
+"""For how long a process that says nothing is believed to live."""
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """What a server without keys is called by."""
@@ -165,10 +176,7 @@ class Parts:
         stack.push_async_callback(upstream.close)
         catalogue = self._catalogue(upstream)
         stack.push_async_callback(catalogue.close)
-        metering = Metering(database, _prices(settings), self.clock, self.metrics)
-        bench = Bench(metering, Estimates(), self.clock, settings.timeouts.total_seconds, settings.log.prompts)
-        exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
-        stack.push_async_callback(exchanges.close)
+        exchanges = await self._exchanges(stack, database, catalogue)
         keys = await self._keys(database)
         accounts = Accounts(database, self.clock)
         return Services(
@@ -185,6 +193,33 @@ class Parts:
             document=document,
         )
 
+    async def _exchanges(self, stack: AsyncExitStack, database: Database, catalogue: Catalogue) -> Exchanges:
+        """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
+        settings = self.settings
+        ledger = Ledger(database, _terms(settings, uuid7(self.clock.now())))
+        backlog = Backlog(ledger, settings.home / "journal", self.metrics)
+        stack.push_async_callback(backlog.close)
+        metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
+        bench = Bench(
+            metering,
+            Estimates(),
+            self.clock,
+            settings.timeouts.total_seconds,
+            settings.budgets.default_output_tokens,
+            settings.log.prompts,
+        )
+        exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
+        upkeep = Upkeep(ledger, metering, backlog, exchanges)
+        await upkeep.recover(alone=database.is_sqlite)
+        # What the last exchanges leave, once the rounds are over.
+        stack.push_async_callback(backlog.replay)
+        rounds = Rounds()
+        stack.push_async_callback(rounds.close)
+        for seconds, work in ((BEAT_SECONDS, upkeep.beat), (SWEEP_SECONDS, upkeep.sweep), (TIDY_SECONDS, upkeep.tidy)):
+            rounds.every(seconds, work)
+        stack.push_async_callback(exchanges.close)
+        return exchanges
+
     def _upstream(self) -> Upstream:
         key = self.settings.upstream.key
         return Upstream(
@@ -193,6 +228,7 @@ class Parts:
             timeouts=_timeouts(self.settings),
             circuit=Circuit(self.clock.monotonic),
             secrets=(key.get_secret_value(),) if key else (),
+            manner=Manner(self.settings.upstream.output_cap_field, self.settings.upstream.on_disconnect == "drain"),
         )
 
     def _catalogue(self, upstream: Upstream) -> Catalogue:
@@ -258,6 +294,11 @@ def _prices(settings: Settings) -> dict[str, Price]:
             output_microusd=model.output_microusd_per_million or 0,
         )
     return prices
+
+
+def _terms(settings: Settings, owner: str) -> Terms:
+    budgets = settings.budgets
+    return Terms(owner, LEASE_SECONDS, budgets.soft_limit_percent, tells=budgets.webhook_url is not None)
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:

@@ -30,6 +30,9 @@ class Metrics:
         self.records_unwritten = Counter(
             "llm_backend_usage_records_unwritten", "Usage records that only the log has.", registry=registry
         )
+        self.pending = Gauge(
+            "llm_backend_usage_records_pending", "Usage records that wait for the database.", registry=registry
+        )
         self.running = Gauge("llm_backend_exchanges_running", "Requests at an upstream now.", registry=registry)
 
     def serve(self, host: str, port: int) -> Callable[[], None]:

@@ -8,8 +8,9 @@ import orjson
 
 from llm_backend import json_text
 from llm_backend.domain.exchange import Exchange
-from llm_backend.domain.metering import Ending
 from llm_backend.domain.tally import Tally, objects
+from llm_backend.domain.usage import NOTHING_USED
+from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
@@ -40,8 +41,12 @@ class WholeAnswer(Exchange):
         try:
             content, body = await self._received(reply)
         except LLMBackendError as error:
-            await self._settle(self._guess(0), Ending.failed(error))
+            if self.work.unknown_is_void:
+                await self._settle(NOTHING_USED, Ending.failed(error), "void")
+            else:
+                await self._settle(self._guess(0), Ending.failed(error))
             raise
+        self._passed_on = body
         await self._settle_answered("completed", None, content.get("usage"), _text_bytes(content), content)
         return Answer(body, passed_down(reply.headers))
 

@@ -10,18 +10,24 @@ from typing import Any
 
 import orjson
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.clock import Clock
+from llm_backend.domain.entries import Also, Balance
 from llm_backend.domain.estimates import Estimates
-from llm_backend.domain.metering import Attempt, Ending, Metering, Status, Work
+from llm_backend.domain.fitting import Fitting
+from llm_backend.domain.metering import Metering
 from llm_backend.domain.prompts import text_bytes
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
+from llm_backend.domain.work import Attempt, Ending, Status, Work
 from llm_backend.errors import ClientLeft, Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
 from llm_backend.upstream.catalogue import Route
 from llm_backend.upstream.headers import passed_up
 from llm_backend.upstream.wire import Outbound, Reply
 
 HTTP_OK = 200
+DRAIN_SECONDS = 30.0
+"""How long an answer that its reader left may go on, where its upstream is drained and not cut."""
 
 log = structlog.get_logger("llm_backend.exchange")
 
@@ -35,6 +41,8 @@ class Bench:
     clock: Clock
     total_seconds: float
     """What a whole answer may take, all attempts together; no retry of a stream begins later."""
+    default_output_tokens: int = 16_384
+    """What is held back for an answer whose length nobody bounds."""
     logs_prompts: bool = False
     """Whether what is sent upstream is written to the log too."""
 
@@ -52,11 +60,21 @@ class Exchange(ABC):
         self._bench = bench
         self._deadline = asyncio.get_running_loop().time() + bench.total_seconds
         self._stopped_by: LLMBackendError | None = None
+        self._is_left = False
         self._is_interrupted = False
         self._is_listening = False
         self._attempt: Attempt | None = None
+        self._fitting = Fitting(work, route, bench.default_output_tokens)
+        self.balance: Balance | None = None
+        """How the account's budget stood when it was last touched; None until the first reservation."""
         self.summary: dict[str, int | str] = {}
         """What the access log may say of it, once it is settled: tokens and their basis."""
+
+    media_type = "application/json"
+    """Of the answer, as it is told again under an Idempotency-Key."""
+
+    _passed_on: bytes | None = None
+    """The answer's body, where it came in one piece."""
 
     def start(self) -> asyncio.Task[Any]:
         """Begin; whoever starts it keeps the task, so that it is neither lost nor left behind."""
@@ -66,15 +84,29 @@ class Exchange(ABC):
     @property
     def is_abandoned(self) -> bool:
         """Whether the client left before the end."""
-        return isinstance(self._stopped_by, ClientLeft)
+        return self._is_left or isinstance(self._stopped_by, ClientLeft)
+
+    @property
+    def attempt_id(self) -> str | None:
+        """The attempt that runs; None between attempts."""
+        return self._attempt.id if self._attempt else None
+
+    @property
+    def seen_tokens(self) -> int:
+        """What of the answer has come so far, at least."""
+        return 0
 
     async def settled(self) -> None:
         """Returns when all is over and written down, however it ended."""
         await asyncio.wait((self.task,))
 
     def abandon(self) -> None:
-        """The client has gone: the upstream is cancelled, and what it sent is settled."""
-        self.stop(ClientLeft())
+        """The client has gone: the upstream is cancelled, or read to its end, and what it sent is settled."""
+        if not self._route.upstream.manner.drains:
+            self.stop(ClientLeft())
+        elif not self._is_left and not self.task.done():
+            self._is_left = True
+            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.stop, ClientLeft())
 
     def stop(self, reason: LLMBackendError) -> None:
         """End the exchange for `reason`; the first one given counts. Does nothing to one that is settling or over."""
@@ -117,25 +149,33 @@ class Exchange(ABC):
     async def _open(self) -> Reply:
         """The upstream's answer, with as many attempts as the rules allow; each failed one is settled.
 
-        Raises UpstreamFailed or Overloaded, or the reason of `stop`.
+        Raises BudgetExhausted, UpstreamFailed or Overloaded, or the reason of `stop`.
         """
-        if self._bench.logs_prompts:
-            log.info("prompt", request_id=self.work.request_id, prompt=self._sent.decode())
         tried = 0
         while True:
             tried += 1
+            self._attempt = await self._begun_attempt()
+            was_sent = False
             try:
                 with self._listening():
-                    upstream = self._route.upstream
-                    self._attempt = self._bench.metering.begin(self.work, self._route)
-                    return await upstream.open(self._outbound)
+                    was_sent = True
+                    return await self._route.upstream.open(self._outbound(self._attempt))
             except LLMBackendError as error:
-                await self._settle_unanswered(error)
+                await self._settle_unanswered(error, was_sent=was_sent)
                 pause = self._pause_after(error, tried)
                 if pause is None:
                     raise
             with self._listening():
                 await asyncio.sleep(pause)
+
+    async def _begun_attempt(self) -> Attempt:
+        """The next attempt, reserved: nothing is sent before, and nobody interrupts it."""
+        with self._listening():
+            metering = self._bench.metering
+            ask = self._fitting.ask(metering.price(self._route))
+        attempt = await metering.begin(self.work, self._route, ask, self._guess(0).prompt_tokens)
+        self.balance = attempt.balance
+        return attempt
 
     def _pause_after(self, error: LLMBackendError, tried: int) -> float | None:
         """Seconds until the next attempt; None where there is to be none."""
@@ -144,9 +184,15 @@ class Exchange(ABC):
         remaining = self._deadline - asyncio.get_running_loop().time()
         return self._route.upstream.retries.delay_before(error, tried, remaining_seconds=remaining)
 
-    async def _settle_unanswered(self, error: LLMBackendError) -> None:
-        if isinstance(error, Overloaded):
-            self._withdraw()
+    async def _settle_unanswered(self, error: LLMBackendError, *, was_sent: bool) -> None:
+        if not was_sent or isinstance(error, Overloaded):
+            # Stopped before, or the circuit let nothing through: there was no attempt.
+            attempt, self._attempt = self._attempt, None
+            if attempt is not None:
+                await self._bench.metering.withdraw(attempt.id)
+            return
+        if self.work.unknown_is_void:
+            await self._settle(NOTHING_USED, Ending.failed(error), "void")
             return
         # Interrupted or timed out after it was sent: the upstream may have read the prompt, and bills for that.
         is_unknown = isinstance(error, UpstreamFailed) and error.outcome_unknown
@@ -154,12 +200,6 @@ class Exchange(ABC):
             await self._settle(self._guess(0), Ending.failed(error))
         else:
             await self._settle(NOTHING_USED, Ending.failed(error), "void")
-
-    def _withdraw(self) -> None:
-        """The circuit let nothing through: there was no attempt."""
-        attempt, self._attempt = self._attempt, None
-        if attempt is not None:
-            self._bench.metering.withdraw(attempt.id)
 
     async def _settle(
         self, usage: Usage, ending: Ending, basis: Basis | None = None, content: Json | None = None
@@ -170,16 +210,33 @@ class Exchange(ABC):
             return
         basis = basis or ("estimated" if usage.raw is None else "reported")
         self.summary = {
-            "upstream": attempt.upstream,
+            "upstream": attempt.details.upstream,
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "basis": basis,
         }
         if ending.error is not None and ending.error.code is not None:
             self.summary["error"] = ending.error.code
-        keep = self.work.keep
-        also = (lambda session: keep(session, attempt.id, content)) if keep and content is not None else None
-        await self._bench.metering.settle(attempt.id, usage, basis, ending, also)
+        also = self._also(attempt.id, basis, ending, content)
+        self.balance = await self._bench.metering.settle(attempt.id, usage, basis, ending, also) or self.balance
+
+    def _also(self, attempt_id: str, basis: Basis, ending: Ending, content: Json | None) -> Also | None:
+        """What is written together with the settlement; None where nothing is."""
+        work = self.work
+        if work.keep is None and work.once is None:
+            return None
+
+        async def write(session: AsyncSession) -> None:
+            if work.keep is not None and content is not None:
+                await work.keep(session, attempt_id, content)
+            if work.once is None:
+                return
+            if ending.status == "completed":
+                await work.once.keep(session, HTTP_OK, self.media_type, self._passed_on)
+            else:
+                await work.once.fail(session, is_charged=basis != "void", error=ending.error or Internal())
+
+        return write
 
     async def _settle_answered(
         self, status: Status, error: LLMBackendError | None, raw: Json, received: int, content: Json | None = None
@@ -199,28 +256,27 @@ class Exchange(ABC):
         await self._settle(reported, ending, content=content)
 
     def _guess(self, received: int) -> Usage:
-        return self._bench.estimates.usage(self._route.upstream_model, self._prompt_bytes, received)
+        """What is likely for so many bytes of text; never more than was held back."""
+        likely = self._bench.estimates.usage(self._route.upstream_model, self._prompt_bytes, received)
+        return self._fitting.within(likely, self._attempt.grant if self._attempt else None)
 
     @cached_property
     def _prompt_bytes(self) -> int:
         return text_bytes(self.work.body)
 
-    @cached_property
-    def _sent(self) -> bytes:
-        """Our own serialisation of what was validated, with the upstream's name for the model."""
-        body = {**self.work.body, "model": self._route.upstream_model}
+    def _outbound(self, attempt: Attempt) -> Outbound:
+        """Our own serialisation of what was validated and reserved, with the upstream's name for the model."""
+        body = self._fitting.fitted(attempt.grant)
         if self.work.streamed:
             # Asked for always: without it no stream could be metered.
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        return orjson.dumps(body)
-
-    @property
-    def _outbound(self) -> Outbound:
-        headers = passed_up(self.work.headers)
+        sent = orjson.dumps(body)
+        if self._bench.logs_prompts:
+            log.info("prompt", request_id=self.work.request_id, prompt=sent.decode())
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
         deadline = None if self.work.streamed else self._deadline
-        return Outbound("POST", self.work.path, self._sent, self.work.streamed, headers, deadline)
+        return Outbound("POST", self.work.path, sent, self.work.streamed, passed_up(self.work.headers), deadline)
 
     @property
     def _alias(self) -> str | None:

@@ -1,16 +1,16 @@
 """The door to the upstreams: every request that costs something goes through here."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeVar
 
 import structlog
 
 from llm_backend.domain.answers import WholeAnswer
 from llm_backend.domain.exchange import Bench, Exchange
-from llm_backend.domain.metering import Work
 from llm_backend.domain.streams import StreamedAnswer, StreamLimits
-from llm_backend.errors import Draining, LLMBackendError
+from llm_backend.domain.work import Work
+from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
 
@@ -43,6 +43,17 @@ class Exchanges:
     @property
     def running(self) -> int:
         return len(self._running)
+
+    @property
+    def seen(self) -> dict[str, int]:
+        """What has come of each attempt that runs, in tokens, at least."""
+        return {each.attempt_id: each.seen_tokens for each in self._running if each.attempt_id is not None}
+
+    def revoke(self, attempts: Collection[str]) -> None:
+        """End those of `attempts` that run: their keys were taken away."""
+        for exchange in tuple(self._running):
+            if exchange.attempt_id in attempts:
+                exchange.stop(KeyRevoked())
 
     def cut(self) -> None:
         """End whatever still runs or comes later, each with an error that its client can read."""

@@ -1,23 +1,20 @@
-"""What every attempt at an upstream used: begun before it is sent, settled once, however it ended."""
+"""What every attempt at an upstream may use and has used: reserved before it is sent, settled once, however it ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Literal
 
-import orjson
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.clock import Clock, uuid7
-from llm_backend.domain.identity import Caller
-from llm_backend.domain.usage import Basis, Price, Usage
-from llm_backend.errors import Json, LLMBackendError, Unavailable, UpstreamFailed
+from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Settle, Void
+from llm_backend.domain.granting import Ask
+from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.usage import Basis, Price, Prices, Usage
+from llm_backend.domain.work import Attempt, Details, Ending, Work
+from llm_backend.errors import Unavailable
 from llm_backend.metrics import Metrics
-from llm_backend.storage import budgets
-from llm_backend.storage import usage as storage
-from llm_backend.storage.database import Database
+from llm_backend.storage.ledger import Abandoned
+from llm_backend.storage.usage import UsageRecord
 from llm_backend.upstream.catalogue import Route
 
 SETTLE_TRIES = 3
@@ -25,138 +22,108 @@ SETTLE_PAUSE_SECONDS = 0.2
 
 log = structlog.get_logger("llm_backend.metering")
 
-Status = Literal["completed", "incomplete", "failed"]
-"""Whether the whole answer came, a part of it, or nothing."""
-
-
-Also = Callable[[AsyncSession], Awaitable[None]]
-"""Writes in the transaction that settles an attempt."""
-
-Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
-"""Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a caller asks of an upstream: one request, whatever the number of attempts."""
-
-    caller: Caller
-    request_id: str
-    operation: str
-    """The operationId."""
-    path: str
-    """Below an upstream's base URL."""
-    body: Json
-    headers: Mapping[str, str]
-    """The client's, lower case."""
-    streamed: bool
-    """Whether the answer is to come as events."""
-    overshoots: bool = False
-    """Whether it is admitted with whatever is left, which its answer may pass."""
-    unknown_is_void: bool = False
-    """Whether an attempt whose outcome is unknown is charged nothing."""
-    keep: Keep | None = None
-    """What is to be kept of a complete answer."""
-
-    @property
-    def end_user(self) -> str | None:
-        """Whom the caller says the request is for."""
-        named = self.body.get("safety_identifier") or self.body.get("user")
-        return named if isinstance(named, str) else None
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One call to one upstream, and what will be known of it whatever happens."""
-
-    id: str
-    work: Work
-    upstream: str
-    upstream_model: str
-    price: Price | None
-    started_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an attempt ended."""
-
-    status: Status
-    error: LLMBackendError | None = None
-    """What ended it, if it did not end by itself."""
-    upstream_status: int | None = None
-    usage_implausible: bool = False
-    """The upstream reported far less than was sent and received."""
-
-    @classmethod
-    def failed(cls, error: LLMBackendError) -> "Ending":
-        """Nothing came of it, because of `error`."""
-        return cls("failed", error, error.upstream_status if isinstance(error, UpstreamFailed) else None)
-
 
 class Metering:
-    """Writes one usage record per attempt, exactly once."""
+    """Turns attempts into entries of the ledger."""
 
-    def __init__(self, database: Database, prices: Mapping[str, Price], clock: Clock, metrics: Metrics) -> None:
-        self._database = database
+    def __init__(self, ledger: Ledger, backlog: Backlog, prices: Prices, clock: Clock, metrics: Metrics) -> None:
+        self._ledger = ledger
+        self._backlog = backlog
         self._prices = prices
         self._clock = clock
         self._metrics = metrics
         self._open: dict[str, Attempt] = {}
 
-    def begin(self, work: Work, route: Route) -> Attempt:
-        """An attempt that is about to be sent; from here on it has to be settled."""
-        now = self._clock.now()
-        price = self._prices.get(route.model.name) if route.model else None
-        attempt = Attempt(uuid7(now), work, route.upstream.name, route.upstream_model, price, now)
-        self._open[attempt.id] = attempt
+    def price(self, route: Route) -> Price | None:
+        """What its model costs now."""
+        return self._prices.of(route.model.name, self._clock.now()) if route.model else None
+
+    async def begin(self, work: Work, route: Route, ask: Ask, likely_prompt_tokens: int) -> Attempt:
+        """An attempt that is about to be sent, with what it may use held back: it has to be settled or withdrawn.
+
+        Not to be cancelled. Raises BudgetExhausted, Unauthenticated where the key was taken away, and Unavailable.
+        """
+        attempt_id = uuid7(self._clock.now())
+        details = self._details(work, route, ask)
+        caller, model = work.caller, _canonical(route)
+        entry = Reserve(
+            attempt_id, caller.account_id, caller.key_id, model, ask, likely_prompt_tokens, details.as_json()
+        )
+        try:
+            granted = await self._ledger.reserve(entry)
+        except Unavailable:
+            # It may be held back all the same, and nobody would ever let go of it.
+            await self._backlog.keep(Void(attempt_id))
+            raise
+        attempt = Attempt(attempt_id, details, granted.grant, granted.balance)
+        self._open[attempt_id] = attempt
         return attempt
 
-    def withdraw(self, attempt_id: str) -> None:
-        """Forget an attempt that was not made after all: nothing was sent, nothing is written."""
-        self._open.pop(attempt_id, None)
+    async def withdraw(self, attempt_id: str) -> None:
+        """Let go of an attempt that was not made after all: nothing was sent, nothing is recorded."""
+        if self._open.pop(attempt_id, None) is not None:
+            await self._entered(Void(attempt_id))
 
     async def settle(
         self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, also: Also | None = None
-    ) -> None:
-        """Write what the attempt used. A second settlement of the same attempt changes nothing.
+    ) -> Balance | None:
+        """Write what the attempt used, and what `also` writes with it; how the budget then stands, if that is known.
 
-        A database that is away or busy is tried again for a moment; after that, or where it will not take the record,
-        that goes to the log, complete, so that it can be entered by hand.
+        A second settlement of the same attempt changes nothing. A database that is away or busy is tried again for a
+        moment; after that the record is kept on this disk until the database takes it.
         """
         attempt = self._open.pop(attempt_id, None)
         if attempt is None:
-            return
-        record = self._record(attempt, usage, basis, ending)
+            return None
+        record = attempt.details.record(attempt_id, usage, basis, ending, self._clock.now())
         self._count(record, ending)
+        done = await self._entered(Settle(record, also))
+        return done.balance if done else None
+
+    def crashed(self, found: Abandoned) -> Entry:
+        """What is entered for an attempt whose process died: what was seen of it until shortly before."""
+        if found.state == "held":
+            return Void(found.attempt_id)
+        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
+        details = Details.from_json(found.details)
+        ending = Ending("incomplete" if seen.completion_tokens else "failed")
+        return Settle(details.record(found.attempt_id, seen, "crash", ending, self._clock.now()))
+
+    @property
+    def unsettled(self) -> int:
+        """How many attempts are running."""
+        return len(self._open)
+
+    async def _entered(self, entry: Entry) -> Done | None:
+        """What came of it; None where it waits for the database now."""
         for _ in range(SETTLE_TRIES):
             try:
-                await self._write(record, also)
+                return await self._ledger.enter(entry)
             except Unavailable:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
             except Exception:
                 # A fault of the books does not take the answer from its reader.
-                log.exception("usage_record_refused", attempt_id=attempt_id)
+                log.exception("entry_refused")
                 break
-            else:
-                return
-        self._note_unwritten(record)
+        await self._backlog.keep(entry)
+        return None
 
-    async def _write(self, record: storage.UsageRecord, also: Also | None) -> None:
-        async with self._database.begin() as session:
-            # In one transaction, and for a new record only: what an account used is the sum of its records.
-            whole = await budgets.find(session, record.account_id)
-            period = await budgets.period_at(session, whole.id, record.ended_at) if whole else None
-            if period and await storage.add(session, replace(record, account_period_id=period.id)):
-                await budgets.charge(session, period.id, record.total_tokens, record.cost_microusd)
-                if also is not None:
-                    await also(session)
+    def _details(self, work: Work, route: Route, ask: Ask) -> Details:
+        return Details(
+            request_id=work.request_id,
+            account_id=work.caller.account_id,
+            key_id=work.caller.key_id,
+            operation=work.operation,
+            model=work.body["model"],
+            upstream=route.upstream.name,
+            upstream_model=route.upstream_model,
+            stream=work.streamed,
+            end_user=work.end_user,
+            started_at=self._clock.now(),
+            price=ask.price,
+        )
 
-    def _note_unwritten(self, record: storage.UsageRecord) -> None:
-        self._metrics.records_unwritten.inc()
-        log.critical("usage_record_unwritten", **storage.as_json(record))
-
-    def _count(self, record: storage.UsageRecord, ending: Ending) -> None:
+    def _count(self, record: UsageRecord, ending: Ending) -> None:
         upstream, basis = record.upstream, record.basis
         # By its class: the code may be the upstream's own, of which there is no end.
         cause = type(ending.error).__name__ if ending.error else ""
@@ -166,37 +133,7 @@ class Metering:
         if record.usage_missing:
             self._metrics.usage_missing.labels(upstream).inc()
 
-    @property
-    def unsettled(self) -> int:
-        """How many attempts are running."""
-        return len(self._open)
 
-    def _record(self, attempt: Attempt, usage: Usage, basis: Basis, ending: Ending) -> storage.UsageRecord:
-        work = attempt.work
-        return storage.UsageRecord(
-            attempt_id=attempt.id,
-            kind="charge",
-            request_id=work.request_id,
-            account_id=work.caller.account_id,
-            key_id=work.caller.key_id,
-            operation=work.operation,
-            model=work.body["model"],
-            upstream=attempt.upstream,
-            upstream_model=attempt.upstream_model,
-            stream=work.streamed,
-            status=ending.status,
-            basis=basis,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
-            cached_tokens=usage.cached_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_microusd=attempt.price.of(usage) if attempt.price else 0,
-            raw_usage=orjson.dumps(usage.raw) if usage.raw is not None else None,
-            usage_missing=ending.status == "completed" and basis == "estimated",
-            usage_implausible=ending.usage_implausible,
-            error_code=ending.error.code if ending.error else None,
-            upstream_status=ending.upstream_status,
-            started_at=attempt.started_at,
-            ended_at=self._clock.now(),
-            end_user=work.end_user,
-        )
+def _canonical(route: Route) -> str:
+    """The model that a budget may be of: by its own name, whatever alias it was asked for by."""
+    return route.model.name if route.model else route.upstream_model

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from llm_backend.domain.exchange import Bench, Exchange
-from llm_backend.domain.metering import Status, Work
 from llm_backend.domain.tally import Tally
-from llm_backend.errors import ClientLeft, Internal, LLMBackendError, UpstreamInvalid
+from llm_backend.domain.usage import Usage
+from llm_backend.domain.work import Status, Work
+from llm_backend.errors import Internal, LLMBackendError, RanAway, UpstreamInvalid
 from llm_backend.streaming.chunks import ChatChunks, TextChunks
 from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled
 from llm_backend.streaming.sse import DONE, Event, Splitter, ascii_json, frame, is_done
@@ -36,6 +37,8 @@ class StreamLimits:
 class StreamedAnswer(Exchange):
     """One answer as events. The response reads `blocks`; the task goes on without it and always settles."""
 
+    media_type = "text/event-stream; charset=utf-8"
+
     def __init__(self, work: Work, route: Route, bench: Bench, limits: StreamLimits) -> None:
         self._limits = limits
         self._pipe = Pipe(
@@ -46,6 +49,7 @@ class StreamedAnswer(Exchange):
         self._begun: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
         self._tally = Tally()
         self._reply: Reply | None = None
+        self._cut_at: int | None = None
         super().__init__(work, route, bench)
         options = work.body.get("stream_options") or {}
         self._chunks = MENDED_BY[work.path](
@@ -73,6 +77,16 @@ class StreamedAnswer(Exchange):
         self._pipe.abandon()
         super().abandon()
 
+    @property
+    def seen_tokens(self) -> int:
+        """What of the answer has come so far, at least: what is charged should this process die."""
+        return self._guess(self._tally.text_bytes).completion_tokens
+
+    def _guess(self, received: int) -> Usage:
+        likely = super()._guess(received)
+        # A chunk with text has a token at least, whatever was held back.
+        return replace(likely, completion_tokens=max(likely.completion_tokens, self._tally.deltas))
+
     def _interrupt(self) -> None:
         if self._chunks.finished:
             asyncio.get_running_loop().call_later(self._limits.drain_seconds, super()._interrupt)
@@ -94,6 +108,7 @@ class StreamedAnswer(Exchange):
             self._reply = await self._open()
         except LLMBackendError as error:
             return error
+        self._cut_at = self._fitting.cut_at(self._attempt.grant) if self._attempt else None
         try:
             await self._relay(self._reply)
         except LLMBackendError as error:
@@ -141,6 +156,8 @@ class StreamedAnswer(Exchange):
                 found = self._route.upstream.refusals.told(admitted.error)
                 raise found or UpstreamInvalid("The upstream's stream ended in an error.")
             self._tally.see(admitted.chunk)
+            if self._cut_at is not None and self._tally.deltas > self._cut_at:
+                raise RanAway
             if admitted.payloads and not self._begun.done():
                 # Before anything is delivered: the pipe may have to wait for its reader.
                 self._begun.set_result(passed_down(reply.headers))
@@ -149,13 +166,15 @@ class StreamedAnswer(Exchange):
         return False
 
     async def _deliver(self, block: bytes) -> None:
+        if self.work.once is not None:
+            self.work.once.record(block)
         if self.is_abandoned:
             return
         try:
             with self._listening():
                 await self._pipe.put(block)
         except (Abandoned, Stalled):
-            self.stop(ClientLeft())
+            self.abandon()
 
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"

@@ -9,8 +9,8 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Receive, Scope
 
 from llm_backend.domain.identity import Caller
-from llm_backend.domain.metering import Work
 from llm_backend.domain.services import Services
+from llm_backend.domain.work import Work
 from llm_backend.errors import Json
 
 CALL = "llm_backend.call"

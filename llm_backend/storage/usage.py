@@ -83,10 +83,14 @@ class UsageRecord:
 FIELDS = tuple(field.name for field in fields(UsageRecord))
 
 
+def values(record: UsageRecord) -> dict[str, Any]:
+    """`record` by column, as it may be stored."""
+    return {name: _storable(getattr(record, name)) for name in FIELDS}
+
+
 async def add(session: AsyncSession, record: UsageRecord) -> bool:
     """Write `record`; False, and nothing is changed, where its attempt already has one of its kind."""
-    values = {name: _storable(getattr(record, name)) for name in FIELDS}
-    statement = insert_once(session, usage_record, values, KEY)
+    statement = insert_once(session, usage_record, values(record), KEY)
     return (await session.execute(statement)).first() is not None
 
 
@@ -101,6 +105,13 @@ async def of_account(session: AsyncSession, account_id: int) -> list[UsageRecord
 def as_json(record: UsageRecord) -> Json:
     """`record` as a JSON object, complete: for a log or a journal."""
     return {name: _plain(getattr(record, name)) for name in FIELDS}
+
+
+def from_json(written: Json) -> UsageRecord:
+    """The record that `as_json` wrote."""
+    moments = {name: datetime.fromisoformat(written[name]) for name in ("started_at", "ended_at")}
+    raw = written["raw_usage"]
+    return UsageRecord(**written | moments | {"raw_usage": None if raw is None else raw.encode()})
 
 
 def _storable(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from math import inf
 from typing import Self
 
@@ -23,14 +24,32 @@ REFUSAL_SECONDS = 5.0
 """How long an error's body may take: its status says most."""
 
 
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """What is particular about an upstream."""
+
+    output_cap_field: str = "max_tokens"
+    """The field by which it lets itself be told how long an answer may be."""
+    drains: bool = False
+    """Whether an answer that its reader left is read to its end, and not cut."""
+
+
 class Upstream:
     """A transport with everything that one must not be asked without."""
 
-    def __init__(
-        self, name: str, transport: Transport, *, timeouts: Timeouts, circuit: Circuit, secrets: tuple[str, ...] = ()
+    def __init__(  # noqa: PLR0913 (what it is asked with, each by name)
+        self,
+        name: str,
+        transport: Transport,
+        *,
+        timeouts: Timeouts,
+        circuit: Circuit,
+        secrets: tuple[str, ...] = (),
+        manner: Manner = Manner(),
     ) -> None:
         """`secrets`: this server's credentials there, so that no error text carries them on."""
         self.name = name
+        self.manner = manner
         self.retries = Retries()
         self.refusals = Refusals(secrets)
         self._transport = transport

@@ -1,0 +1,103 @@
+"""What is entered into the ledger, and what comes of it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.domain.granting import Ask, Grant
+from llm_backend.storage.ledger import Sums
+from llm_backend.storage.usage import UsageRecord
+
+Also = Callable[[AsyncSession], Awaitable[None]]
+"""Writes in the transaction that settles an attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Hold back what an attempt may cost, before it is sent."""
+
+    attempt_id: str
+    account_id: int
+    key_id: str | None
+    model: str
+    """For the budget of a model."""
+    ask: Ask
+    observed_prompt_tokens: int
+    """What the prompt is likely to have: charged where the process dies."""
+    details: bytes
+    """The usage record to be, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Charge an attempt, once, and let go of what was held back for it. Of no basis but `void` it costs."""
+
+    record: UsageRecord
+    also: Also | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """Let go of what was held back for an attempt that was never made."""
+
+    attempt_id: str
+
+
+Entry = Reserve | Settle | Void
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """How one currency of a budget stands."""
+
+    limit: int
+    used: int
+    remaining: int
+    """Less what running requests hold back."""
+    is_near: bool
+    """Whether the soft limit is passed."""
+
+    @classmethod
+    def of(cls, limit: int | None, used: int, reserved: int, soft_percent: int) -> "Amount | None":
+        """None where there is no limit."""
+        if limit is None:
+            return None
+        return cls(limit, used, max(0, limit - used - reserved), used * 100 >= limit * soft_percent)
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How an account's whole budget stands."""
+
+    tokens: Amount | None
+    microusd: Amount | None
+
+    @classmethod
+    def of(cls, sums: Sums, soft_percent: int) -> "Balance":
+        return cls(
+            Amount.of(sums.token_limit, sums.used_tokens, sums.reserved_tokens, soft_percent),
+            Amount.of(sums.microusd_limit, sums.used_microusd, sums.reserved_microusd, soft_percent),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A reservation that is committed."""
+
+    grant: Grant
+    balance: Balance
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A settlement that is committed, now or before; `balance` where it moved anything."""
+
+    balance: Balance | None = None
+
+
+class PeriodMissing(Exception):
+    """A budget of the account has no row for the period that is now: it has to be opened first."""
+
+
+Outcome = Granted | Done | Exception

@@ -1,0 +1,96 @@
+"""Whether a request may be served: decided on locked sums, for all ceilings together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llm_backend.domain.usage import Price
+from llm_backend.errors import BudgetExhausted
+from llm_backend.storage.ledger import Sums
+
+UNBOUNDED = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request may cost at most, and what of it could be made to fit."""
+
+    prompt_tokens: int
+    """A true upper bound."""
+    output_tokens: int
+    """The most of one choice."""
+    choices: int = 1
+    least_output_tokens: int = 1
+    """Below this it is refused: the same as `output_tokens` where the client named its cap."""
+    price: Price | None = None
+    overshoots: bool = False
+    """Whether anything left admits it, whatever its answer may come to."""
+
+    def tokens(self, output_tokens: int) -> int:
+        return self.prompt_tokens + self.choices * output_tokens
+
+    def microusd(self, output_tokens: int) -> int:
+        return self.price.most(self.prompt_tokens, self.choices * output_tokens) if self.price else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a request may use."""
+
+    output_tokens: int
+    """Of one choice."""
+    reserved_tokens: int
+    reserved_microusd: int
+    is_bounded: bool
+    """Whether any limit stands behind it."""
+
+
+def grant(ask: Ask, ceilings: Sequence[Sums]) -> Grant:
+    """What fits under every one of `ceilings`. Raises BudgetExhausted."""
+    is_bounded = any(sums.token_limit is not None or sums.microusd_limit is not None for sums in ceilings)
+    if ask.overshoots:
+        return _overshooting(ask, ceilings, is_bounded=is_bounded)
+    output = min(ask.output_tokens, *(_room(ask, sums, with_reserved=True) for sums in ceilings))
+    if output < ask.least_output_tokens:
+        raise _refusal(ask, ceilings)
+    return Grant(output, ask.tokens(output), ask.microusd(output), is_bounded)
+
+
+def _overshooting(ask: Ask, ceilings: Sequence[Sums], *, is_bounded: bool) -> Grant:
+    tokens = min(ask.tokens(ask.output_tokens), *(_left(sums.token_limit, _tokens(sums)) for sums in ceilings))
+    microusd = min(ask.microusd(ask.output_tokens), *(_left(sums.microusd_limit, _money(sums)) for sums in ceilings))
+    if tokens <= 0 or (microusd <= 0 < ask.microusd(ask.output_tokens)):
+        raise _refusal(ask, ceilings)
+    return Grant(ask.output_tokens, tokens, max(0, microusd), is_bounded)
+
+
+def _refusal(ask: Ask, ceilings: Sequence[Sums]) -> BudgetExhausted:
+    """Worth trying again only where nothing but running requests stands in the way."""
+    least = 1 if ask.overshoots else ask.least_output_tokens
+    waits = all(_room(ask, sums, with_reserved=False) >= least for sums in ceilings)
+    if ask.overshoots:
+        waits = all(
+            _left(s.token_limit, s.used_tokens) > 0 < _left(s.microusd_limit, s.used_microusd) for s in ceilings
+        )
+    return BudgetExhausted(waits=waits)
+
+
+def _room(ask: Ask, sums: Sums, *, with_reserved: bool) -> int:
+    """Output tokens per choice that fit under one ceiling; negative where not even the prompt does."""
+    left = _left(sums.token_limit, _tokens(sums) if with_reserved else sums.used_tokens)
+    room = (left - ask.prompt_tokens) // ask.choices
+    if ask.price is not None and sums.microusd_limit is not None:
+        left = _left(sums.microusd_limit, _money(sums) if with_reserved else sums.used_microusd)
+        room = min(room, ask.price.output_room(left, ask.prompt_tokens, ask.choices))
+    return room
+
+
+def _left(limit: int | None, taken: int) -> int:
+    return UNBOUNDED if limit is None else limit - taken
+
+
+def _tokens(sums: Sums) -> int:
+    return sums.used_tokens + sums.reserved_tokens
+
+
+def _money(sums: Sums) -> int:
+    return sums.used_microusd + sums.reserved_microusd

@@ -1,0 +1,167 @@
+"""The ledger: what waits at the same moment is committed together, and each gets an answer of its own."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from llm_backend.domain import budgets
+from llm_backend.domain.batches import Batch
+from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle
+from llm_backend.domain.sheet import Terms
+from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
+from llm_backend.storage import accounts, moments
+from llm_backend.storage import budgets as stored
+from llm_backend.storage.database import Database
+from llm_backend.storage.driver import Plan, Step, run
+from llm_backend.storage.ledger import Abandoned, read, statements
+
+MOST_TOGETHER = 200
+"""Entries of one transaction: more would make the first of them wait for the last."""
+
+OPENING_TRIES = 3
+
+KEPT_DAYS = 7
+"""For so long after its reservation a truth that comes late is still charged."""
+
+log = structlog.get_logger("llm_backend.ledger")
+
+
+class Ledger:
+    """Enters what is reserved and settled. The first to come commits at once; who comes meanwhile is next.
+
+    Nobody who waits here may be cancelled: what was committed has to be known.
+    """
+
+    def __init__(self, database: Database, terms: Terms) -> None:
+        self.terms = terms
+        self._database = database
+        self._statements = statements(is_sqlite=database.is_sqlite)
+        self._waiting: list[tuple[Entry, asyncio.Future[Outcome]]] = []
+        self._is_committing = False
+
+    async def reserve(self, entry: Reserve) -> Granted:
+        """Hold back what `entry` asks for.
+
+        Raises BudgetExhausted, Unauthenticated where the key or the account was taken away, and Unavailable: then it
+        is not known whether it is held back.
+        """
+        for _ in range(OPENING_TRIES):
+            outcome = await self._entered(entry)
+            if isinstance(outcome, Granted):
+                return outcome
+            if not isinstance(outcome, PeriodMissing):
+                raise _error(outcome)
+            await self._open_periods(entry.account_id)
+        raise DatabaseUnavailable
+
+    async def enter(self, entry: Entry) -> Done:
+        """Settle or void; again changes nothing. Raises Unavailable: then it is not known whether it is done."""
+        outcome = await self._entered(entry)
+        if isinstance(outcome, Done):
+            return outcome
+        raise _error(outcome)
+
+    async def beat(self, seen: Mapping[str, int]) -> set[str]:
+        """Keep alive what this process runs, with the tokens `seen` of each; which of it is no longer allowed.
+
+        Raises Unavailable.
+        """
+        async with self._database.begin() as session:
+            return await run(session, self._beat(seen))
+
+    async def sweep(self, settled: Callable[[Abandoned], Entry], *, others: bool = False) -> int:
+        """Settle, as `settled` says, what processes that are believed dead have left; how many that were.
+
+        `others`: everything that is not this process's own, for a database that nobody else has open. Raises
+        Unavailable.
+        """
+        total = 0
+        while found := await self._swept(settled, others=others):
+            total += found
+        return total
+
+    async def prune(self) -> None:
+        """Forget reservations that were settled long ago. Raises Unavailable."""
+        async with self._database.begin() as session:
+            await run(session, self._prune())
+
+    async def _swept(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> int:
+        step = self._statements.left_behind(self.terms.owner) if others else self._statements.abandoned()
+        async with self._database.begin() as session:
+            left = await run(session, _selected(Abandoned, step))
+            if left:
+                await run(session, Batch(self._statements, self.terms, [settled(each) for each in left]).plan())
+        return len(left)
+
+    def _prune(self) -> Plan[None]:
+        yield self._statements.prune(KEPT_DAYS * 24 * 60 * 60)
+
+    def _beat(self, seen: Mapping[str, int]) -> Plan[set[str]]:
+        yield self._statements.beat(self.terms.owner, self.terms.lease_seconds)
+        moved = [{"attempt": attempt, "completion": tokens} for attempt, tokens in seen.items() if tokens]
+        if moved:
+            yield self._statements.observe(moved)
+        rows = yield self._statements.refused(self.terms.owner)
+        return {row[0] for row in rows}
+
+    async def _entered(self, entry: Entry) -> Outcome:
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._waiting.append((entry, future))
+        if not self._is_committing:
+            self._is_committing = True
+            self._database.start(self._commit())
+        return await future
+
+    async def _commit(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+                outcomes = await self._outcomes([entry for entry, _ in batch])
+                for (_, future), outcome in zip(batch, outcomes, strict=True):
+                    if not future.done():
+                        future.set_result(outcome)
+        finally:
+            self._is_committing = False
+
+    async def _outcomes(self, entries: Sequence[Entry]) -> list[Outcome]:
+        """What comes of each; where one of them breaks the transaction, each is entered alone."""
+        try:
+            return await self._together(entries)
+        except Unavailable as error:
+            return [error] * len(entries)
+        except Exception as error:
+            if len(entries) == 1:
+                log.exception("entry_refused")
+                return [error]
+        return [(await self._outcomes([entry]))[0] for entry in entries]
+
+    async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
+        batch = Batch(self._statements, self.terms, entries)
+        async with self._database.begin() as session:
+            outcomes = await run(session, batch.plan())
+            for entry, outcome in zip(entries, outcomes, strict=True):
+                is_new = isinstance(outcome, Done) and outcome.balance is not None
+                if is_new and isinstance(entry, Settle) and entry.also is not None:
+                    await entry.also(session)
+        return outcomes
+
+    async def _open_periods(self, account_id: int) -> None:
+        """Begin the periods of an account's budgets that are now: once a period, by whoever comes first."""
+        async with self._database.begin() as session:
+            account = await accounts.lock(session, account_id)
+            if account is None:
+                raise Unauthenticated
+            now = await moments.now(session)
+            for budget in await stored.of_account(session, account_id):
+                await budgets.open_current(session, account.time_zone, budget, now)
+
+
+def _selected(kind: type[Any], step: Step) -> Plan[list[Any]]:
+    """A plan of one step."""
+    return read(kind, (yield step))
+
+
+def _error(outcome: Outcome) -> Exception:
+    return outcome if isinstance(outcome, Exception) else AssertionError("An entry has the outcome of another kind.")

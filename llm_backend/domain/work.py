@@ -1,0 +1,158 @@
+"""What is asked of an upstream, and what becomes of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, Self
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.domain.entries import Balance
+from llm_backend.domain.granting import Grant
+from llm_backend.domain.identity import Caller
+from llm_backend.domain.usage import Basis, Price, Usage
+from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
+from llm_backend.storage.usage import UsageRecord
+
+Status = Literal["completed", "incomplete", "failed"]
+"""Whether the whole answer came, a part of it, or nothing."""
+
+Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
+"""Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
+
+
+class Once(Protocol):
+    """The one result of a request that may be sent twice."""
+
+    def record(self, block: bytes) -> None:
+        """Take the next framed event of a stream, whether or not anyone reads it."""
+        ...
+
+    async def keep(self, session: AsyncSession, status: int, content_type: str, body: bytes | None) -> None:
+        """Write the result in the transaction that settles it; without a body, it is the events recorded."""
+        ...
+
+    async def fail(self, session: AsyncSession, *, is_charged: bool, error: LLMBackendError) -> None:
+        """Write, in the transaction that settles it, that there is no whole result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a caller asks of an upstream: one request, whatever the number of attempts."""
+
+    caller: Caller
+    request_id: str
+    operation: str
+    """The operationId."""
+    path: str
+    """Below an upstream's base URL."""
+    body: Json
+    headers: Mapping[str, str]
+    """The client's, lower case."""
+    streamed: bool
+    """Whether the answer is to come as events."""
+    overshoots: bool = False
+    """Whether it is admitted with whatever is left, which its answer may pass."""
+    unknown_is_void: bool = False
+    """Whether an attempt whose outcome is unknown is charged nothing."""
+    keep: Keep | None = None
+    """What is to be kept of a complete answer."""
+    once: Once | None = None
+    """What is to be told again to whoever asks again under the same Idempotency-Key."""
+
+    @property
+    def end_user(self) -> str | None:
+        """Whom the caller says the request is for."""
+        named = self.body.get("safety_identifier") or self.body.get("user")
+        return named if isinstance(named, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an attempt ended."""
+
+    status: Status
+    error: LLMBackendError | None = None
+    """What ended it, if it did not end by itself."""
+    upstream_status: int | None = None
+    usage_implausible: bool = False
+    """The upstream reported far less than was sent and received."""
+
+    @classmethod
+    def failed(cls, error: LLMBackendError) -> "Ending":
+        """Nothing came of it, because of `error`."""
+        return cls("failed", error, error.upstream_status if isinstance(error, UpstreamFailed) else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is known of an attempt before it is sent: enough to charge it in its owner's absence."""
+
+    request_id: str
+    account_id: int
+    key_id: str | None
+    operation: str
+    model: str
+    upstream: str
+    upstream_model: str
+    stream: bool
+    end_user: str | None
+    started_at: datetime
+    price: Price | None
+
+    def as_json(self) -> bytes:
+        told = {name: getattr(self, name) for name in self.__slots__}
+        return orjson.dumps(told | {"price": self.price.as_json() if self.price else None})
+
+    @classmethod
+    def from_json(cls, written: bytes) -> Self:
+        told = orjson.loads(written)
+        price = Price.from_json(told["price"]) if told["price"] else None
+        return cls(**told | {"started_at": datetime.fromisoformat(told["started_at"]), "price": price})
+
+    def record(self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, ended_at: datetime) -> UsageRecord:
+        """The charge for `usage`."""
+        return UsageRecord(
+            attempt_id=attempt_id,
+            kind="charge",
+            request_id=self.request_id,
+            account_id=self.account_id,
+            key_id=self.key_id,
+            operation=self.operation,
+            model=self.model,
+            upstream=self.upstream,
+            upstream_model=self.upstream_model,
+            stream=self.stream,
+            status=ending.status,
+            basis=basis,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            audio_prompt_tokens=usage.audio_prompt_tokens,
+            audio_completion_tokens=usage.audio_completion_tokens,
+            image_prompt_tokens=usage.image_prompt_tokens,
+            cost_microusd=self.price.of(usage) if self.price else 0,
+            raw_usage=orjson.dumps(usage.raw) if usage.raw is not None else None,
+            usage_missing=ending.status == "completed" and basis == "estimated",
+            usage_implausible=ending.usage_implausible,
+            error_code=ending.error.code if ending.error else None,
+            upstream_status=ending.upstream_status,
+            started_at=self.started_at,
+            ended_at=ended_at,
+            end_user=self.end_user,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call to one upstream."""
+
+    id: str
+    details: Details
+    grant: Grant
+    """What is held back for it."""
+    balance: Balance
+    """How the account's budget stood once that was held back."""

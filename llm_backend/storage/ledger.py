@@ -1,0 +1,328 @@
+"""The ledger's hot statements: what reserves, settles and keeps alive, compiled once for each database."""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import orjson
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    delete,
+    exists,
+    false,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+
+from llm_backend.storage.driver import Hot, Rows, Step
+from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.moments import db_now
+from llm_backend.storage.tables import (
+    account,
+    api_key,
+    budget,
+    budget_period,
+    reservation,
+    usage_day,
+    usage_record,
+    webhook_event,
+)
+
+IS_OPEN = text("reservation.state IN ('held', 'dispatched')")
+"""Whether a reservation still holds something back: as the partial index has it."""
+
+
+class Sums(NamedTuple):
+    """A budget's current period, or one that is settled into, as it is locked."""
+
+    id: int
+    account_id: int
+    subject: str
+    token_limit: int | None
+    microusd_limit: int | None
+    used_tokens: int
+    reserved_tokens: int
+    used_microusd: int
+    reserved_microusd: int
+    warned_tokens: bool
+    warned_microusd: bool
+    is_current: bool
+    budgets: int
+    """How many budgets the account has: each needs a current period."""
+
+
+class Standing(NamedTuple):
+    """Whether a caller may still be served, as of now."""
+
+    account_id: int
+    key_id: str | None
+    is_good: bool
+
+
+class Reserved(NamedTuple):
+    """A reservation, as it is locked to be settled."""
+
+    attempt_id: str
+    state: str
+    account_period_id: int
+    key_period_id: int | None
+    model_period_id: int | None
+    reserved_tokens: int
+    reserved_microusd: int
+
+
+class Charged(NamedTuple):
+    """What an attempt was charged already."""
+
+    attempt_id: str
+    kind: str
+    basis: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    audio_prompt_tokens: int
+    audio_completion_tokens: int
+    image_prompt_tokens: int
+    cost_microusd: int
+
+
+class Abandoned(NamedTuple):
+    """An open reservation whose owner is believed dead."""
+
+    attempt_id: str
+    account_id: int
+    key_id: str | None
+    state: str
+    observed_prompt_tokens: int
+    observed_completion_tokens: int
+    details: bytes
+
+
+class Statements:
+    """The statements of one database. Each method gives a step of a plan; `read_…` turn its rows into tuples."""
+
+    def __init__(self, *, is_sqlite: bool) -> None:
+        self._is_sqlite = is_sqlite
+        self._lock_sums = self._hot(self._select_sums())
+        self._keys = self._hot(_select_keys(self._within(api_key.c.public_id, "keys", Text)))
+        self._accounts = self._hot(
+            select(account.c.id, account.c.active).where(self._within(account.c.id, "accounts", Integer))
+        )
+        of_these = self._within(reservation.c.attempt_id, "attempts", Text)
+        self._lock_reserved = self._hot(
+            select(*_named(reservation, Reserved)).where(of_these).order_by(reservation.c.attempt_id).with_for_update()
+        )
+        charged = self._within(usage_record.c.attempt_id, "attempts", Text)
+        self._charged = self._hot(select(*_named(usage_record, Charged)).where(charged))
+        self._reserve = self._hot(insert(reservation).values(**_reservation_values()))
+        self._close = self._hot(
+            update(reservation).where(reservation.c.attempt_id == bindparam("attempt")).values(state=bindparam("to"))
+        )
+        self._move = self._hot(_move_sums())
+        self._record = self._hot(insert(usage_record), [column.name for column in usage_record.c])
+        self._day = self._hot(self._add_to_day())
+        self._event = self._hot(insert(webhook_event).values(**_event_values()))
+        self._beat = self._hot(_renew_leases())
+        self._observe = self._hot(_observe())
+        self._refused = self._hot(_select_refused())
+        self._abandoned = self._hot(self._select_abandoned())
+        self._prune = self._hot(_delete_old())
+        self._left_behind = self._hot(self._select_left_behind())
+
+    def sums(self, accounts: Iterable[int], periods: Iterable[int]) -> Step:
+        """Lock the current periods of all budgets of `accounts`, and `periods`, in one order for everyone."""
+        return self._lock_sums, {"accounts": self._list(accounts), "periods": self._list(periods)}
+
+    def keys(self, keys: Iterable[str]) -> Step:
+        """Whether keys are good: read after the sums are locked, which whoever revokes one locks as well."""
+        return self._keys, {"keys": self._list(keys)}
+
+    def accounts(self, accounts: Iterable[int]) -> Step:
+        return self._accounts, {"accounts": self._list(accounts)}
+
+    def reserved(self, attempts: Iterable[str]) -> Step:
+        """Lock reservations."""
+        return self._lock_reserved, {"attempts": self._list(attempts)}
+
+    def charged(self, attempts: Iterable[str]) -> Step:
+        return self._charged, {"attempts": self._list(attempts)}
+
+    def reserve(self, rows: Sequence[dict[str, Any]]) -> Step:
+        return self._reserve, rows
+
+    def close(self, rows: Sequence[dict[str, Any]]) -> Step:
+        """Give reservations (`attempt`) their last state (`to`)."""
+        return self._close, rows
+
+    def move(self, rows: Sequence[dict[str, Any]]) -> Step:
+        """Add to the sums of periods (`period`): `used_…` and `reserved_…`, which may be negative, and `warned_…`."""
+        return self._move, rows
+
+    def record(self, rows: Sequence[dict[str, Any]]) -> Step:
+        return self._record, rows
+
+    def day(self, rows: Sequence[dict[str, Any]]) -> Step:
+        """Add to the sums of days."""
+        return self._day, rows
+
+    def event(self, rows: Sequence[dict[str, Any]]) -> Step:
+        return self._event, rows
+
+    def beat(self, owner: str, lease_seconds: float) -> Step:
+        """Renew the leases of all that `owner` runs."""
+        return self._beat, {"by": owner, "lease": lease_seconds}
+
+    def observe(self, rows: Sequence[dict[str, Any]]) -> Step:
+        """Keep what was seen of answers so far (`attempt`, `completion`)."""
+        return self._observe, rows
+
+    def refused(self, owner: str) -> Step:
+        """The attempts of `owner` whose key or account is refused by now."""
+        return self._refused, {"by": owner}
+
+    def abandoned(self) -> Step:
+        """Lock some open reservations whose lease is over, past those that someone else settles."""
+        return self._abandoned, {}
+
+    def left_behind(self, owner: str) -> Step:
+        """As `abandoned`, of everyone but `owner`: for a database that only one process has open."""
+        return self._left_behind, {"by": owner}
+
+    def prune(self, seconds: int) -> Step:
+        """Delete reservations that are older and no longer open."""
+        return self._prune, {"ago": -seconds}
+
+    def _hot(self, statement: Any, keys: Sequence[str] | None = None) -> Hot:
+        return Hot(statement, is_sqlite=self._is_sqlite, keys=keys)
+
+    def _within(self, column: ColumnElement[Any], name: str, of: type[Any]) -> ColumnElement[bool]:
+        """Whether `column` is in a list of any length, in a statement whose text is always the same."""
+        if self._is_sqlite:
+            return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
+        element = postgresql.BIGINT if of is Integer else of
+        return column == any_(bindparam(name, type_=ARRAY(element)))
+
+    def _list(self, values: Iterable[Any]) -> Any:
+        return orjson.dumps(list(values)).decode() if self._is_sqlite else list(values)
+
+    def _select_sums(self) -> Any:
+        now = db_now()
+        is_current = and_(
+            budget_period.c.starts_at <= now, or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > now)
+        )
+        others = budget.alias()
+        count = select(func.count()).where(others.c.account_id == budget.c.account_id).scalar_subquery()
+        own = [budget_period.c[name] for name in Sums._fields if name in budget_period.c]
+        columns = [*own[:2], budget.c.subject, *own[2:], is_current.label("is_current"), count.label("budgets")]
+        wanted = or_(
+            and_(self._within(budget_period.c.account_id, "accounts", Integer), is_current),
+            self._within(budget_period.c.id, "periods", Integer),
+        )
+        joined = select(*columns).join_from(budget_period, budget).where(wanted).order_by(budget_period.c.id)
+        return joined.with_for_update(of=budget_period, key_share=True)
+
+    def _add_to_day(self) -> Any:
+        into = sqlite.insert(usage_day) if self._is_sqlite else postgresql.insert(usage_day)
+        names = [column.name for column in usage_day.c]
+        added = into.values({name: bindparam(name, type_=usage_day.c[name].type) for name in names})
+        sums = ("requests", *DAILY_SUMS)
+        return added.on_conflict_do_update(
+            index_elements=list(usage_day.primary_key.columns),
+            set_={name: usage_day.c[name] + added.excluded[name] for name in sums},
+        )
+
+    def _select_abandoned(self) -> Any:
+        over = IS_OPEN, reservation.c.lease_until < db_now()
+        return _some(select(*_named(reservation, Abandoned)).where(*over))
+
+    def _select_left_behind(self) -> Any:
+        others = IS_OPEN, reservation.c.owner != bindparam("by", type_=Text)
+        return _some(select(*_named(reservation, Abandoned)).where(*others))
+
+
+@cache
+def statements(*, is_sqlite: bool) -> Statements:
+    """The statements of a database, compiled at the first call."""
+    return Statements(is_sqlite=is_sqlite)
+
+
+def read(kind: type[Any], rows: Rows) -> list[Any]:
+    """Rows as the tuples that they were selected for."""
+    return [kind(*row) for row in rows]
+
+
+def _named(table: Table, kind: type[Any]) -> list[Any]:
+    return [table.c[name] for name in kind._fields]
+
+
+def _some(query: Any) -> Any:
+    most = 100
+    return query.order_by(reservation.c.attempt_id).limit(most).with_for_update(skip_locked=True)
+
+
+def _select_keys(of_these: ColumnElement[bool]) -> Any:
+    lives = or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > db_now())
+    is_good = and_(api_key.c.revoked_at.is_(None), lives, account.c.active)
+    return select(api_key.c.account_id, api_key.c.public_id, is_good).join_from(api_key, account).where(of_these)
+
+
+def _reservation_values() -> dict[str, Any]:
+    given = {column.name: bindparam(column.name, type_=column.type) for column in reservation.c}
+    return given | {"created_at": db_now(), "lease_until": db_now(bindparam("lease", type_=Integer))}
+
+
+def _event_values() -> dict[str, Any]:
+    names = ("id", "account_id", "payload")
+    given = {name: bindparam(name, type_=webhook_event.c[name].type) for name in names}
+    return given | {"created_at": db_now(), "next_try_at": db_now(), "tries": 0}
+
+
+def _move_sums() -> Any:
+    names = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
+    # Named apart from the columns, which an update would otherwise set to them.
+    added = {name: budget_period.c[name] + bindparam(f"add_{name}", type_=budget_period.c[name].type) for name in names}
+    warned = {
+        name: or_(budget_period.c[name], bindparam(f"now_{name}", type_=budget_period.c[name].type))
+        for name in ("warned_tokens", "warned_microusd")
+    }
+    return update(budget_period).where(budget_period.c.id == bindparam("period")).values(**added, **warned)
+
+
+def _renew_leases() -> Any:
+    own = reservation.c.owner == bindparam("by", type_=Text), IS_OPEN
+    return update(reservation).where(*own).values(lease_until=db_now(bindparam("lease", type_=Integer)))
+
+
+def _observe() -> Any:
+    open_one = reservation.c.attempt_id == bindparam("attempt"), IS_OPEN
+    seen = bindparam("completion", type_=reservation.c.observed_completion_tokens.type)
+    return update(reservation).where(*open_one).values(observed_completion_tokens=seen)
+
+
+def _select_refused() -> Any:
+    key = and_(
+        api_key.c.public_id == reservation.c.key_id,
+        or_(api_key.c.revoked_at.is_not(None), api_key.c.expires_at <= db_now()),
+    )
+    closed = and_(account.c.id == reservation.c.account_id, account.c.active == false())
+    own = reservation.c.owner == bindparam("by", type_=Text), IS_OPEN
+    return select(reservation.c.attempt_id).where(*own, or_(exists().where(key), exists().where(closed)))
+
+
+def _delete_old() -> Any:
+    is_over = text("reservation.state IN ('settled', 'voided')")
+    old = reservation.c.created_at < db_now(bindparam("ago", type_=Integer)), is_over
+    return delete(reservation).where(*old)

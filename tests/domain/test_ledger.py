@@ -1,0 +1,309 @@
+"""The ledger: what it lets through, what it charges, and that both happen once."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.domain.entries import Done, Entry, Granted, Settle, Void
+from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.usage import Usage
+from llm_backend.domain.work import Details, Ending
+from llm_backend.errors import BudgetExhausted, Unauthenticated
+from llm_backend.storage import accounts
+from llm_backend.storage.database import Database
+from llm_backend.storage.ledger import Abandoned
+from llm_backend.storage.tables import budget, budget_period, reservation, webhook_event
+from tests.domain.booked import TERMS, Books
+from tests.storage.records import NOON
+
+
+async def test_what_is_reserved_is_held_back_until_it_is_settled_at_what_was_used(database: Database) -> None:
+    books = await Books.of(database, token_limit=100)
+
+    attempt = await books.reserved(10)
+    held = await books.sums()
+    await books.ledger.enter(books.settles(attempt))
+
+    assert held == (0, 10)
+    assert await books.sums() == (5, 0)
+    assert await books.states() == ["settled"]
+    [record] = await books.records()
+    assert (record.total_tokens, record.basis, record.overrun) == (5, "reported", False)
+    assert await books.day() == (1, 5)
+
+
+async def test_of_two_hundred_that_race_for_the_last_hundred_tokens_as_many_get_some_as_fit(database: Database) -> None:
+    # Row 60
+    books = await Books.of(database, token_limit=100)
+    entries = [books.asks(9) for _ in range(200)]
+
+    outcomes = await asyncio.gather(*(books.ledger.reserve(entry) for entry in entries), return_exceptions=True)
+
+    granted = [outcome for outcome in outcomes if isinstance(outcome, Granted)]
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BudgetExhausted)]
+    assert (len(granted), len(refused)) == (11, 189)
+    # Only running requests stand in the way.
+    assert all(refusal.should_retry for refusal in refused)
+    assert await books.sums() == (0, 99)
+
+
+async def test_what_the_budget_itself_does_not_allow_is_refused_for_good(database: Database) -> None:
+    books = await Books.of(database, token_limit=100)
+    await books.ledger.enter(books.settles(await books.reserved(100), 45, 50))
+
+    with pytest.raises(BudgetExhausted) as refused:
+        await books.ledger.reserve(books.asks(10))
+
+    assert refused.value.should_retry is False
+    assert await books.sums() == (95, 0)
+
+
+async def test_settled_twice_is_charged_once(database: Database) -> None:
+    books = await Books.of(database)
+    attempt = await books.reserved()
+
+    await asyncio.gather(*(books.ledger.enter(books.settles(attempt)) for _ in range(20)))
+
+    assert await books.sums() == (5, 0)
+    assert len(await books.records()) == 1
+
+
+async def test_one_entry_that_breaks_the_transaction_breaks_none_of_those_beside_it(database: Database) -> None:
+    books = await Books.of(database, token_limit=1000)
+    attempts = [await books.reserved() for _ in range(9)]
+    entries = [books.settles(attempt) for attempt in attempts]
+    entries[4] = replace(entries[4], record=replace(entries[4].record, status="broken"))
+
+    outcomes = await asyncio.gather(*map(books.ledger.enter, entries), return_exceptions=True)
+
+    assert [isinstance(outcome, Done) for outcome in outcomes] == [index != 4 for index in range(9)]
+    assert await books.sums() == (40, 10)
+
+
+async def test_what_is_written_with_a_settlement_is_written_with_it_or_not_at_all(database: Database) -> None:
+    books = await Books.of(database)
+    attempt = await books.reserved()
+
+    async def fails(session: AsyncSession) -> None:
+        await accounts.add(session, "written along", NOON)
+        raise ValueError("poisoned")
+
+    with pytest.raises(ValueError, match="poisoned"):
+        await books.ledger.enter(replace(books.settles(attempt), also=fails))
+
+    assert await books.sums() == (0, 10)
+    async with database.reading() as session:
+        assert await accounts.find_active(session, "written along") is None
+
+
+async def test_a_reservation_that_is_voided_leaves_nothing(database: Database) -> None:
+    books = await Books.of(database, token_limit=10)
+    attempt = await books.reserved(10)
+
+    await books.ledger.enter(Void(attempt))
+    await books.ledger.enter(Void(attempt))
+
+    assert await books.sums() == (0, 0)
+    assert await books.records() == []
+    assert await books.reserved(10)
+
+
+async def test_the_account_of_a_closed_door_reserves_nothing(database: Database) -> None:
+    books = await Books.of(database)
+    async with database.begin() as session:
+        await accounts.close(session, books.account.id, NOON)
+
+    with pytest.raises(Unauthenticated):
+        await books.ledger.reserve(books.asks())
+
+    assert await books.states() == []
+
+
+async def test_more_than_was_reserved_is_charged_and_flagged(database: Database) -> None:
+    # Row 22
+    books = await Books.of(database, token_limit=10)
+
+    await books.ledger.enter(books.settles(await books.reserved(10), 5, 8))
+
+    [record] = await books.records()
+    assert record.overrun
+    assert await books.sums() == (13, 0)
+
+
+async def test_what_overshoots_is_let_in_with_anything_left_and_refused_with_nothing(database: Database) -> None:
+    books = await Books.of(database, token_limit=10)
+    entry = books.asks(1000)
+    overshoots = replace(entry, ask=replace(entry.ask, overshoots=True))
+
+    granted = await books.ledger.reserve(overshoots)
+    await books.ledger.enter(books.settles(entry.attempt_id, 400, 400))
+    late = books.asks(1000)
+    with pytest.raises(BudgetExhausted) as refused:
+        await books.ledger.reserve(replace(late, ask=replace(late.ask, overshoots=True)))
+
+    assert (granted.grant.reserved_tokens, granted.grant.output_tokens) == (10, 667)
+    assert await books.sums() == (800, 0)
+    assert refused.value.should_retry is False
+
+
+async def test_what_may_be_shortened_gets_what_is_left(database: Database) -> None:
+    books = await Books.of(database, token_limit=50)
+    entry = books.asks(1000)
+    flexible = replace(entry, ask=replace(entry.ask, prompt_tokens=20, choices=2, least_output_tokens=1))
+
+    granted = await books.ledger.reserve(flexible)
+
+    assert (granted.grant.output_tokens, granted.grant.reserved_tokens) == (15, 50)
+
+
+async def test_every_ceiling_has_to_allow_it_or_none_is_touched(database: Database) -> None:
+    # Row 61
+    books = await Books.of(database, token_limit=100)
+    await _bounds(books, "model:echo", 20)
+
+    first = await books.ledger.reserve(books.asks(15))
+    with pytest.raises(BudgetExhausted):
+        await books.ledger.reserve(books.asks(15))
+    elsewhere = await books.ledger.reserve(books.asks(15, model="another"))
+
+    assert first.grant.reserved_tokens == elsewhere.grant.reserved_tokens == 15
+    async with database.reading() as session:
+        rows = await session.execute(select(budget_period.c.reserved_tokens).order_by(budget_period.c.id))
+        assert list(rows.scalars()) == [30, 15]
+
+
+async def test_a_charge_belongs_to_the_period_of_its_reservation_although_the_next_has_begun(
+    database: Database,
+) -> None:
+    books = await Books.of(database, token_limit=10, renewal="day")
+    attempt = await books.reserved(10)
+    async with database.begin() as session:
+        held = update(budget_period).where(budget_period.c.reserved_tokens > 0)
+        await session.execute(held.values(starts_at=NOON + timedelta(days=1), ends_at=NOON + timedelta(days=2)))
+
+    later = await books.reserved(10)
+    await books.ledger.enter(books.settles(attempt))
+
+    async with database.reading() as session:
+        columns = budget_period.c.used_tokens, budget_period.c.reserved_tokens
+        rows = await session.execute(select(*columns).where(sum(columns) > 0).order_by(budget_period.c.starts_at))
+        assert [tuple(row) for row in rows] == [(5, 0), (0, 10)]
+    assert later != attempt
+
+
+async def test_passing_the_soft_limit_is_told_once(database: Database) -> None:
+    books = await Books.of(database, token_limit=10)
+
+    for prompt, completion in ((2, 3), (1, 2), (1, 1)):
+        await books.ledger.enter(books.settles(await books.reserved(1), prompt, completion))
+
+    async with database.reading() as session:
+        events = list((await session.execute(select(webhook_event.c.payload))).scalars())
+    assert len(events) == 1
+    assert b'"currency":"tokens","limit":10,"used":8' in events[0]
+
+
+async def test_what_a_dead_process_left_is_charged_at_what_was_seen(database: Database) -> None:
+    # Rows 47, 64
+    books = await Books.of(database)
+    attempt = await books.reserved(30)
+    await books.ledger.beat({attempt: 4})
+    await _outlives(database)
+
+    swept = [await books.ledger.sweep(_crashed(books)) for _ in range(2)]
+
+    assert swept == [1, 0]
+    assert await books.sums() == (14, 0)
+    [record] = await books.records()
+    assert (record.basis, record.prompt_tokens, record.completion_tokens) == ("crash", 10, 4)
+
+
+async def test_the_truth_that_comes_after_the_sweep_is_charged_in_the_end(database: Database) -> None:
+    # Row 64
+    books = await Books.of(database)
+    attempt = await books.reserved(30)
+    await _outlives(database)
+    await books.ledger.sweep(_crashed(books))
+
+    for _ in range(2):
+        await books.ledger.enter(books.settles(attempt, 2, 3))
+
+    assert await books.sums() == (5, 0)
+    assert [record.kind for record in await books.records()] == ["charge", "adjustment"]
+    assert await books.day() == (1, 5)
+
+
+async def test_who_is_alive_keeps_what_it_runs(database: Database) -> None:
+    books = await Books.of(database)
+    await books.reserved(30)
+    await _outlives(database)
+
+    await books.ledger.beat({})
+    swept = await books.ledger.sweep(_crashed(books))
+
+    assert swept == 0
+    assert await books.states() == ["dispatched"]
+
+
+async def test_alone_on_its_database_a_process_settles_what_its_predecessors_left_at_once(database: Database) -> None:
+    books = await Books.of(database)
+    await books.reserved(30)
+    successor = Ledger(database, replace(TERMS, owner="the next process"))
+
+    assert await successor.sweep(_crashed(books), others=True) == 1
+    assert await books.states() == ["settled"]
+
+
+async def test_the_beat_tells_what_is_no_longer_allowed(database: Database) -> None:
+    # Row 62
+    books = await Books.of(database)
+    attempt = await books.reserved()
+    before = await books.ledger.beat({})
+    async with database.begin() as session:
+        await accounts.close(session, books.account.id, NOON)
+
+    assert (before, await books.ledger.beat({})) == (set(), {attempt})
+
+
+async def test_what_was_settled_long_ago_is_forgotten_and_what_runs_is_not(database: Database) -> None:
+    books = await Books.of(database)
+    await books.ledger.enter(books.settles(await books.reserved()))
+    running = await books.reserved()
+    async with database.begin() as session:
+        await session.execute(update(reservation).values(created_at=NOON))
+    await books.ledger.enter(books.settles(await books.reserved()))
+
+    await books.ledger.prune()
+
+    async with database.reading() as session:
+        rows = await session.execute(select(reservation.c.attempt_id).order_by(reservation.c.attempt_id))
+        left = list(rows.scalars())
+    assert left[0] == running
+    assert len(left) == 2
+    assert len(await books.records()) == 2
+
+
+async def _bounds(books: Books, subject: str, tokens: int) -> None:
+    async with books.database.begin() as session:
+        made = budget.insert().values(account_id=books.account.id, subject=subject, token_limit=tokens, created_at=NOON)
+        await session.execute(made)
+
+
+async def _outlives(database: Database) -> None:
+    """All leases are over."""
+    async with database.begin() as session:
+        await session.execute(update(reservation).values(lease_until=NOON))
+
+
+def _crashed(books: Books) -> Any:
+    def settled(found: Abandoned) -> Entry:
+        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
+        details = Details.from_json(found.details)
+        return Settle(details.record(found.attempt_id, seen, "crash", Ending("incomplete"), NOON))
+
+    return settled
