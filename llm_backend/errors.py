@@ -8,6 +8,7 @@ LLMBackendError
 │   ├── HeadersTooLarge         more headers than the server takes
 │   ├── RequestTimedOut         the client did not finish sending
 │   ├── MethodNotAllowed        the path exists, the method does not
+│   ├── Conflict                not as things stand now
 │   └── NotFound                no such thing, or another account's
 │       └── ModelNotFound
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
@@ -117,6 +118,12 @@ class MethodNotAllowed(InvalidRequest):
     def __init__(self, message: str, allowed: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class Conflict(InvalidRequest):
+    """The request is right, but not as things stand now."""
+
+    code = "conflict"
 
 
 class NotFound(InvalidRequest):

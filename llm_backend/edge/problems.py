@@ -13,6 +13,7 @@ from starlette.types import Scope
 
 from llm_backend.errors import (
     MESSAGE_LIMIT,
+    Conflict,
     BudgetExhausted,
     HeadersTooLarge,
     Internal,
@@ -43,6 +44,7 @@ STATUS: dict[type[LLMBackendError], int] = {
     NotFound: 404,
     MethodNotAllowed: 405,
     RequestTimedOut: 408,
+    Conflict: 409,
     RequestTooLarge: 413,
     UnsupportedMediaType: 415,
     RateLimited: 429,
