@@ -13,9 +13,11 @@ from starlette.types import Scope
 
 from llm_backend.errors import (
     MESSAGE_LIMIT,
-    Conflict,
     BudgetExhausted,
+    Conflict,
     HeadersTooLarge,
+    IdempotencyConflict,
+    IdempotencyKeyReused,
     Internal,
     InvalidRequest,
     KeyRevoked,
@@ -45,8 +47,10 @@ STATUS: dict[type[LLMBackendError], int] = {
     MethodNotAllowed: 405,
     RequestTimedOut: 408,
     Conflict: 409,
+    IdempotencyConflict: 409,
     RequestTooLarge: 413,
     UnsupportedMediaType: 415,
+    IdempotencyKeyReused: 422,
     RateLimited: 429,
     BudgetExhausted: 429,
     HeadersTooLarge: 431,
