@@ -7,11 +7,14 @@ LLMBackendError
 │   ├── RequestTooLarge         more bytes than the operation takes
 │   ├── HeadersTooLarge         more headers than the server takes
 │   ├── RequestTimedOut         the client did not finish sending
+│   ├── IdempotencyKeyReused    a key that was used for another request
 │   ├── MethodNotAllowed        the path exists, the method does not
+│   ├── Conflict                not as things stand now
 │   └── NotFound                no such thing, or another account's
 │       └── ModelNotFound
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
 ├── PermissionDenied            a good key that may not do this
+├── IdempotencyConflict         what was asked for is under way, or its result cannot be told again
 ├── RateLimited                 the upstream asks to wait
 ├── BudgetExhausted             the account's budget does not allow it
 ├── RanAway                     an upstream that did not stop
@@ -109,6 +112,12 @@ class RequestTimedOut(InvalidRequest):
     code = "request_timeout"
 
 
+class IdempotencyKeyReused(InvalidRequest):
+    """The idempotency key was sent before, with another request."""
+
+    code = "idempotency_key_reused"
+
+
 class MethodNotAllowed(InvalidRequest):
     """The path is known, the method is not; `allowed` are those that are."""
 
@@ -117,6 +126,12 @@ class MethodNotAllowed(InvalidRequest):
     def __init__(self, message: str, allowed: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.allowed = allowed
+
+
+class Conflict(InvalidRequest):
+    """The request is right, but not as things stand now."""
+
+    code = "conflict"
 
 
 class NotFound(InvalidRequest):
@@ -146,6 +161,12 @@ class PermissionDenied(LLMBackendError):
 
     type = "permission_error"
     code = "insufficient_permissions"
+
+
+class IdempotencyConflict(LLMBackendError):
+    """Another request with the same idempotency key stands in the way; `code` says how."""
+
+    type = "conflict_error"
 
 
 class RateLimited(LLMBackendError):

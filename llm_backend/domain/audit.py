@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.storage import audit
 from llm_backend.storage.audit import AuditRecord
 
-Operation = Literal["create", "update", "close", "rotate", "revoke"]
-Kind = Literal["account", "user", "key"]
+Operation = Literal["create", "update", "close", "rotate", "revoke", "erase", "import"]
+Kind = Literal["account", "user", "key", "import"]
 
 
 @dataclass(frozen=True, slots=True)

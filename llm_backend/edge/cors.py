@@ -22,6 +22,7 @@ EXPOSED = ", ".join(
         *_RATE,
         *_BUDGET,
         "x-budget-warning",
+        "idempotent-replayed",
     )
 )
 ANY = "*"

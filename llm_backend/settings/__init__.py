@@ -8,14 +8,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from llm_backend.settings import checks, sources
-from llm_backend.settings.model import Limits, ModelSettings, Settings, Timeouts, Upstream
+from llm_backend.settings.model import Settings
 from llm_backend.settings.sources import Origin, SettingsRefused
+from llm_backend.settings.tables import Limits, ModelSettings, Prices, Timeouts, Upstream
 
 __all__ = [
     "Limits",
     "Loaded",
     "ModelSettings",
     "Origin",
+    "Prices",
     "Settings",
     "SettingsRefused",
     "Timeouts",
@@ -75,8 +77,10 @@ def _gather(environ: Mapping[str, str], cwd: Path) -> sources.Found:
         found |= sources.from_file(cwd / config, variables)
     found |= sources.from_variables(dotenv, ".env", cwd)
     found |= sources.from_variables(environ, "environment", cwd)
-    home, origin = found["home",]
-    return found | {("home",): (cwd / home, origin)}
+    for place in {("home",), ("tokenizers",)} & found.keys():
+        folder, origin = found[place]
+        found[place] = (cwd / folder, origin)
+    return found
 
 
 def _lines(error: ValidationError, origins: Mapping[tuple[str, ...], Origin]) -> list[str]:

@@ -21,6 +21,8 @@ def problems(settings: "Settings") -> Iterator[str]:
     yield from _database(settings)
     yield from _upstream(settings)
     yield from _models(settings)
+    if settings.budgets.webhook_url and not settings.budgets.webhook_secret:
+        yield "WEBHOOK_URL needs WEBHOOK_SECRET: what is told is signed."
 
 
 def warnings(settings: "Settings") -> Iterator[str]:

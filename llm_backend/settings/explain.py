@@ -61,6 +61,8 @@ def _settled(loaded: Loaded) -> Iterator[Row]:
     key_origin = _origin(_key_place(loaded), loaded)
     yield Row("upstream.name", upstream.name, origin, is_derived=True)
     yield Row("upstream.url", upstream.url or "built in", origin, is_derived=True)
+    cap_origin = loaded.origins.get(("upstreams", upstream.name, "output_cap_field"), origin)
+    yield Row("upstream.output_cap_field", upstream.output_cap_field, cap_origin, is_derived=True)
     yield Row("upstream.key", MASK if upstream.key else None, key_origin, is_derived=True)
     yield Row("admin_tokens", len(settings.admin_tokens), _origin(("admin_token",), loaded), is_derived=True)
 
@@ -89,4 +91,6 @@ def _shown(value: Any) -> Any:
         return _PASSWORD.sub(lambda found: f"{found[1]}{MASK}@" if found[1] else f"{found[2]}{MASK}", secret)
     if isinstance(value, Path):
         return str(value)
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return [_shown(inner) for inner in value] if isinstance(value, tuple) else value

@@ -1,109 +1,31 @@
 """What a deployment may set: one frozen value, secrets masked, every rule beside the field it is about."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from llm_backend import database_urls
 from llm_backend.model_ids import MODEL_ID_LIMIT
 from llm_backend.settings import checks
-
-OPENAI_URL = "https://api.openai.com/v1"
-ECHO = "echo"
-"""Given as a URL, it stands for the built-in model that needs no network."""
-
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
-Bytes = Annotated[int, Field(ge=1024)]
-Price = Annotated[int, Field(ge=0)]
-
-
-class Table(BaseModel):
-    """One table of the configuration file."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class UpstreamTable(Table):
-    """An entry of `[upstreams]`; `url` is None for the built-in echo."""
-
-    url: str | None = Field(description="the base URL, with its /v1; or echo")
-    key: SecretStr | None = None
-    allow_http: bool = False
-    """Plain HTTP beyond this machine is refused without it: the key and the prompts would travel readable."""
-
-    @field_validator("url")
-    @classmethod
-    def _url(cls, url: str | None) -> str | None:
-        return None if url in {None, ECHO} else base_url(str(url))
-
-    @field_validator("key")
-    @classmethod
-    def _key(cls, key: SecretStr | None) -> SecretStr | None:
-        return key and header_value(key)
-
-
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Who answers, settled from all that was said of it. `url` is None for the built-in echo."""
-
-    name: str
-    """As it stands in usage records and logs."""
-    url: str | None
-    key: SecretStr | None
-    allow_http: bool
-
-
-class ModelSettings(Table):
-    """What is known of one model; prices in micro-dollars per million units, None where unknown."""
-
-    upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
-    """What the upstream calls it; None: the same."""
-    context_length: int | None = Field(default=None, gt=0)
-    max_output_tokens: int | None = Field(default=None, gt=0)
-    input_microusd_per_million: Price | None = None
-    cached_input_microusd_per_million: Price | None = None
-    output_microusd_per_million: Price | None = None
-
-
-class Timeouts(Table):
-    """How long the upstream may take."""
-
-    connect_seconds: Seconds = 5
-    first_byte_seconds: Seconds = 600
-    stream_first_byte_seconds: Seconds = 120
-    idle_seconds: Seconds = 120
-    total_seconds: Seconds = 600
-    stream_total_seconds: Seconds = 3600
-
-
-class Limits(Table):
-    """What one client may cost this process; the sizes of bodies stand in the contract, `spec/policy.yaml`."""
-
-    max_concurrent_requests: int = Field(default=1000, ge=1)
-    connections_per_ip: int = Field(default=512, ge=0)
-    """0 lifts the limit, for a server behind a proxy that has its own."""
-    header_seconds: Seconds = 10
-    """Until the whole head of a request is here."""
-    body_seconds: Seconds = 30
-    """Without progress of a request's body."""
-    stream_queue_bytes: Bytes = 256 * 1024
-    stall_seconds: Seconds = 60
-    """Without progress of a client that reads a stream."""
-    keep_alive_seconds: Seconds = 15
-    """Silence in a stream after which a comment is sent."""
-    drain_seconds: Seconds = 20
-    """What open streams get at shutdown."""
-
-
-class Log(Table):
-    """What is written down besides the usual."""
-
-    prompts: bool = False
+from llm_backend.settings.tables import (
+    ECHO,
+    OPENAI_URL,
+    Budgets,
+    KeysTable,
+    Limits,
+    Log,
+    ModelSettings,
+    Timeouts,
+    Upstream,
+    UpstreamTable,
+    base_url,
+    cap_field_of,
+    header_value,
+)
 
 
 class Settings(BaseSettings):
@@ -113,6 +35,8 @@ class Settings(BaseSettings):
 
     home: Path
     """Where files of this server's own are kept: LLM_BACKEND_HOME, else the working folder."""
+    tokenizers: Path = Field(default_factory=lambda data: data["home"] / "tokenizers")
+    """Where the tables of tokenizers lie, which `llm-backend tokens prefetch` fetches."""
     host: str = Field(default="127.0.0.1", min_length=1)
     port: int = Field(default=8000, ge=0, le=65_535)
     metrics_port: int | None = Field(default=None, ge=0, le=65_535)
@@ -140,6 +64,8 @@ class Settings(BaseSettings):
     aliases: Mapping[str, str] = Field(default_factory=dict)
     timeouts: Timeouts = Timeouts()
     limits: Limits = Limits()
+    budgets: Budgets = Budgets()
+    keys: KeysTable = KeysTable()
     log: Log = Log()
 
     @classmethod
@@ -219,11 +145,12 @@ class Settings(BaseSettings):
     def upstream(self) -> Upstream:
         """The one upstream: the file's; else OpenAI or OPENAI_BASE_URL; else the built-in echo."""
         for name, table in self.upstreams.items():
-            return Upstream(name, table.url, table.key, table.allow_http)
+            return Upstream(name, table.url, table.key, table.allow_http, table.honoured_cap_field, table.on_disconnect)
         url = self.openai_base_url or (OPENAI_URL if self.openai_api_key else ECHO)
         if url == ECHO:
             return Upstream(ECHO, None, None, allow_http=False)
-        return Upstream("openai", url, self.openai_api_key, self.upstream_allow_http)
+        field = cap_field_of(url)
+        return Upstream("openai", url, self.openai_api_key, self.upstream_allow_http, field)
 
     @property
     def admin_tokens(self) -> tuple[SecretStr, ...]:
@@ -245,26 +172,8 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to redact."""
-        single = (self.openai_api_key, self.secret_key, self.upstream.key)
+        single = (self.openai_api_key, self.secret_key, self.upstream.key, self.budgets.webhook_secret)
         every = [key.get_secret_value() for key in (*single, *self.admin_tokens) if key]
         redis = self.redis_url.get_secret_value() if self.redis_url else ""
         passwords = (database_urls.password(url) for url in (self.database_url.get_secret_value(), redis))
         return (*every, *(found for found in passwords if found))
-
-
-def base_url(url: str) -> str:
-    """`url` without its last slash. Raises ValueError where nothing can be asked below it."""
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError("must be an http:// or https:// URL, or echo")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("must be a URL without user, password, query and fragment")
-    return url.rstrip("/")
-
-
-def header_value(key: SecretStr) -> SecretStr:
-    """`key` as it may stand in a header. Raises ValueError where it may not."""
-    value = key.get_secret_value()
-    if not value.isascii() or not value.isprintable() or " " in value:
-        raise ValueError("must be printable ASCII without spaces")
-    return key

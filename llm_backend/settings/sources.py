@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr
 
-from llm_backend.settings.model import Settings, Timeouts, UpstreamTable
+from llm_backend.settings.model import Settings
+from llm_backend.settings.tables import Budgets, Timeouts, UpstreamTable
 
 SECRET_FILE_BYTES = 64 * 1024
 
@@ -33,6 +34,9 @@ VARIABLES = {
     "OPENAI_BASE_URL": "openai_base_url",
     "UPSTREAM_ALLOW_HTTP": "upstream_allow_http",
     "DEFAULT_MODEL": "default_model",
+    "TIKTOKEN_CACHE_DIR": "tokenizers",
+    "WEBHOOK_URL": "budgets.webhook_url",
+    "WEBHOOK_SECRET": "budgets.webhook_secret",
 }
 """The environment's names, by what they set."""
 
@@ -47,7 +51,7 @@ ALIASES = {
 }
 """Names under which users of other systems have it set already; ours goes before, then the first of these."""
 
-FROM_FILES = ("ADMIN_TOKEN", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY")
+FROM_FILES = ("ADMIN_TOKEN", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "WEBHOOK_SECRET")
 """Variables (and keys of the file) that may be given as `…_FILE`, the path of a file that holds the value."""
 
 CONFIG = "LLM_BACKEND_CONFIG"
@@ -89,10 +93,17 @@ class FileUpstream(UpstreamTable):
     timeouts: Timeouts | None = None
 
 
+class FileBudgets(Budgets):
+    """`[budgets]` as the file may write it."""
+
+    webhook_secret_file: str
+
+
 class FileShape(Settings):
     """The keys a file may have: those of the settings, and paths of files that hold secrets."""
 
     upstreams: Mapping[str, FileUpstream]
+    budgets: FileBudgets
     admin_token_file: str
     secret_key_file: str
     database_url_file: str
@@ -111,7 +122,8 @@ def from_variables(variables: Mapping[str, str], kind: str, folder: Path) -> Fou
         if file := present.get(f"{name}_FILE"):
             if name in present:
                 raise SettingsRefused((f"{name} and {name}_FILE are both set: set one of them.",))
-            found[VARIABLES[name],] = (_content(f"{name}_FILE", folder / file), Origin(kind, f"{name}_FILE"))
+            place = tuple(VARIABLES[name].split("."))
+            found[place] = (_content(f"{name}_FILE", folder / file), Origin(kind, f"{name}_FILE"))
     return found
 
 
@@ -142,7 +154,9 @@ def from_file(path: Path, variables: Mapping[str, str]) -> Found:
     if wrong := tuple(_misplaced(table, FileShape, ())):
         raise SettingsRefused(tuple(f"{path}: {problem}" for problem in wrong))
     for name in FROM_FILES:
-        _read_secret(table, name.lower(), f"{name.lower()}_file", path)
+        above, _, key = VARIABLES[name].rpartition(".")
+        inner = table.get(above, {}) if above else table
+        _read_secret(inner, key, f"{key}_file", path, f"{above}." if above else "")
     for name, upstream in table.get("upstreams", {}).items():
         _resolve_key(upstream, f"upstreams.{name}", path, variables)
         # With one upstream its own timeouts are the timeouts.
@@ -171,37 +185,56 @@ def _leaves(table: Mapping[str, Any], above: Place) -> Iterator[tuple[Place, Any
 
 def _misplaced(table: Mapping[str, Any], shape: type[BaseModel], above: Place) -> Iterator[str]:
     """One line for each key of `table` that `shape` does not have, or that is no table where it should be one."""
+    fields = _fields(shape)
     for key, value in table.items():
         place = ".".join((*above, key))
-        field = shape.model_fields.get(key)
-        if field is None:
+        if key not in fields:
             yield f"unknown key {place}{_nearest(key, shape, above)}"
             continue
-        inner, is_mapping = _inner(field.annotation)
-        if inner is None and not is_mapping:
+        inner, around = _inner(fields[key])
+        if around == "list" and not isinstance(value, list):
+            yield f"{place} must be a list of tables."
+        elif around == "list":
+            entries = {f"{key}[{index}]": entry for index, entry in enumerate(value)}
+            yield from _misplaced_entries(entries, inner, above)
+        elif inner is None and around is None:
             continue
-        if not isinstance(value, dict):
+        elif not isinstance(value, dict):
             yield f"{place} must be a table."
-        elif not is_mapping and inner:
+        elif around is None and inner:
             yield from _misplaced(value, inner, (*above, key))
-        elif inner:
-            for name, entry in value.items():
-                if isinstance(entry, dict):
-                    yield from _misplaced(entry, inner, (*above, key, name))
-                else:
-                    yield f"{place}.{name} must be a table."
+        else:
+            yield from _misplaced_entries(value, inner, (*above, key))
 
 
-def _inner(annotation: Any) -> tuple[type[BaseModel] | None, bool]:
-    """The table within a field's type, and whether the field maps names to such tables."""
+def _misplaced_entries(entries: Mapping[str, Any], shape: type[BaseModel] | None, above: Place) -> Iterator[str]:
+    """As `_misplaced`, of each entry of a table that maps names to tables of this shape; None: to anything."""
+    if shape is None:
+        return
+    for name, entry in entries.items():
+        if isinstance(entry, dict):
+            yield from _misplaced(entry, shape, (*above, name))
+        else:
+            yield f"{'.'.join((*above, name))} must be a table."
+
+
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, Literal["mapping", "list"] | None]:
+    """The table within a field's type, and what holds such tables, where there may be several."""
     parts = [part for part in (annotation, *get_args(annotation)) if isinstance(part, type)]
     model = next((part for part in parts if issubclass(part, BaseModel)), None)
-    return model, str(annotation).startswith("collections.abc.Mapping")
+    if str(annotation).startswith("collections.abc.Mapping"):
+        return model, "mapping"
+    return model, "list" if model and str(annotation).startswith("tuple[") else None
+
+
+def _fields(shape: type[BaseModel]) -> dict[str, Any]:
+    """The types of a table's keys, by their names in the file."""
+    return {field.alias or name: field.annotation for name, field in shape.model_fields.items()}
 
 
 def _nearest(key: str, shape: type[BaseModel], above: Place) -> str:
     """`; did you mean …?` of the keys here, else of those of any table."""
-    here = {name: ".".join((*above, name)) for name in shape.model_fields}
+    here = {name: ".".join((*above, name)) for name in _fields(shape)}
     anywhere = {place.rpartition(".")[2]: place for place in _known(FileShape, "")}
     for known in (here, anywhere):
         if close := get_close_matches(key.lower(), known, n=1, cutoff=0.6):
@@ -210,11 +243,11 @@ def _nearest(key: str, shape: type[BaseModel], above: Place) -> str:
 
 
 def _known(shape: type[BaseModel], above: str) -> Iterator[str]:
-    for name, field in shape.model_fields.items():
-        inner, is_mapping = _inner(field.annotation)
+    for name, annotation in _fields(shape).items():
+        inner, around = _inner(annotation)
         yield f"{above}{name}"
         if inner:
-            yield from _known(inner, f"{above}{name}.{'NAME.' if is_mapping else ''}")
+            yield from _known(inner, f"{above}{name}.{'NAME.' if around == 'mapping' else ''}")
 
 
 def _resolve_key(upstream: dict[str, Any], place: str, path: Path, variables: Mapping[str, str]) -> None:

@@ -1,0 +1,200 @@
+"""The tables of the configuration file, each with the rules of its own fields."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from llm_backend.model_ids import MODEL_ID_LIMIT
+
+OPENAI_URL = "https://api.openai.com/v1"
+ECHO = "echo"
+"""Given as a URL, it stands for the built-in model that needs no network."""
+
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Bytes = Annotated[int, Field(ge=1024)]
+Price = Annotated[int, Field(ge=0, le=10**12)]
+"""Micro-dollars per million tokens, up to a dollar a token."""
+Tokens = Annotated[int, Field(ge=0, le=2**31)]
+
+CapField = Literal["max_tokens", "max_completion_tokens"]
+OnDisconnect = Literal["cancel", "drain"]
+
+
+class Table(BaseModel):
+    """One table of the configuration file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class UpstreamTable(Table):
+    """An entry of `[upstreams]`; `url` is None for the built-in echo."""
+
+    url: str | None = Field(description="the base URL, with its /v1; or echo")
+    key: SecretStr | None = None
+    allow_http: bool = False
+    """Plain HTTP beyond this machine is refused without it: the key and the prompts would travel readable."""
+    output_cap_field: CapField | None = None
+    """Where a chat's limit of output is written; None: as `cap_field_of` says."""
+    on_disconnect: OnDisconnect = "cancel"
+    """What becomes of a stream whose client left: it is ended, or read to its end."""
+
+    @property
+    def honoured_cap_field(self) -> CapField:
+        return self.output_cap_field or cap_field_of(self.url)
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        return None if url in {None, ECHO} else base_url(str(url))
+
+    @field_validator("key")
+    @classmethod
+    def _key(cls, key: SecretStr | None) -> SecretStr | None:
+        return key and header_value(key)
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Who answers, settled from all that was said of it. `url` is None for the built-in echo."""
+
+    name: str
+    """As it stands in usage records and logs."""
+    url: str | None
+    key: SecretStr | None
+    allow_http: bool
+    output_cap_field: CapField = "max_tokens"
+    """Where a chat's limit of output is written."""
+    on_disconnect: OnDisconnect = "cancel"
+    """What becomes of a stream whose client left."""
+
+
+class Prices(Table):
+    """A model's price in micro-dollars per million tokens; None: as input, or as output."""
+
+    input_microusd_per_million: Price | None = None
+    cached_input_microusd_per_million: Price | None = None
+    audio_input_microusd_per_million: Price | None = None
+    image_input_microusd_per_million: Price | None = None
+    output_microusd_per_million: Price | None = None
+    reasoning_microusd_per_million: Price | None = None
+    audio_output_microusd_per_million: Price | None = None
+
+
+class DatedPrices(Prices):
+    """A price that holds from a day on (UTC)."""
+
+    starts: date = Field(alias="from")
+
+
+class ModelSettings(Prices):
+    """What is known of one model; its own prices hold until the first of `prices` does."""
+
+    upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
+    """What the upstream calls it; None: the same."""
+    context_length: int | None = Field(default=None, gt=0)
+    max_output_tokens: int | None = Field(default=None, gt=0)
+    image_tokens: Tokens = 4_000
+    """The most that one image counts: OpenAI's models but gpt-4o-mini, Claude and Gemini stay below."""
+    audio_tokens_per_minute: Tokens = 2_000
+    """OpenAI counts 600 of what it hears, Gemini 1,920."""
+    page_tokens: Tokens = 5_000
+    """The most that a page of a file counts, which is read as a text and as an image."""
+    prices: tuple[DatedPrices, ...] = ()
+
+    @field_validator("prices")
+    @classmethod
+    def _dates(cls, prices: tuple[DatedPrices, ...]) -> tuple[DatedPrices, ...]:
+        if len({price.starts for price in prices}) < len(prices):
+            raise ValueError("must not have two prices from the same day")
+        return prices
+
+
+class Timeouts(Table):
+    """How long the upstream may take."""
+
+    connect_seconds: Seconds = 5
+    first_byte_seconds: Seconds = 600
+    stream_first_byte_seconds: Seconds = 120
+    idle_seconds: Seconds = 120
+    total_seconds: Seconds = 600
+    stream_total_seconds: Seconds = 3600
+
+
+class Limits(Table):
+    """What one client may cost this process; the sizes of bodies stand in the contract, `spec/policy.yaml`."""
+
+    max_concurrent_requests: int = Field(default=1000, ge=1)
+    connections_per_ip: int = Field(default=512, ge=0)
+    """0 lifts the limit, for a server behind a proxy that has its own."""
+    header_seconds: Seconds = 10
+    """Until the whole head of a request is here."""
+    body_seconds: Seconds = 30
+    """Without progress of a request's body."""
+    stream_queue_bytes: Bytes = 256 * 1024
+    stall_seconds: Seconds = 60
+    """Without progress of a client that reads a stream."""
+    keep_alive_seconds: Seconds = 15
+    """Silence in a stream after which a comment is sent."""
+    drain_seconds: Seconds = 20
+    """What open streams get at shutdown."""
+
+
+class Budgets(Table):
+    """What is reserved where the client does not say, and who is told of a budget that runs out."""
+
+    default_output_tokens: int = Field(default=16_384, ge=1, le=2**31)
+    """The longest answer where neither the request nor the model says how long it may be."""
+    soft_limit_percent: int = Field(default=75, ge=1, le=100)
+    """Of a limit: from there on the account is warned."""
+    webhook_url: str | None = None
+    """Who is told, once in each period."""
+    webhook_secret: SecretStr | None = None
+    """Signs what is told."""
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _webhook(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
+            raise ValueError("must be an http:// or https:// URL without user and password")
+        return url
+
+
+class KeysTable(Table):
+    """How keys are kept."""
+
+    recoverable: bool = False
+    """Whether the administrator can read them again; otherwise nobody can."""
+
+
+class Log(Table):
+    """What is written down besides the usual."""
+
+    prompts: bool = False
+
+
+def cap_field_of(url: str | None) -> CapField:
+    """Where the upstream at `url` takes a chat's limit of output: OpenAI's reasoning models refuse the older name."""
+    host = urlsplit(url or "").hostname or ""
+    return "max_completion_tokens" if f".{host}".endswith(".api.openai.com") else "max_tokens"
+
+
+def base_url(url: str) -> str:
+    """`url` without its last slash. Raises ValueError where nothing can be asked below it."""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("must be an http:// or https:// URL, or echo")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("must be a URL without user, password, query and fragment")
+    return url.rstrip("/")
+
+
+def header_value(key: SecretStr) -> SecretStr:
+    """`key` as it may stand in a header. Raises ValueError where it may not."""
+    value = key.get_secret_value()
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be printable ASCII without spaces")
+    return key

@@ -1,0 +1,137 @@
+"""Statements that take away what tells of a person, and leave what the books are made of."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, delete, func, literal, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.tables import (
+    account,
+    account_user,
+    api_key,
+    budget_period,
+    conversation,
+    idempotency_key,
+    item,
+    reservation,
+    usage_day,
+    usage_record,
+    webhook_event,
+)
+from llm_backend.storage.users import User
+
+AT_ONCE = 1000
+"""Rows deleted by one transaction where there may be very many."""
+
+NOTHING = b"{}"
+"""What is left of a closed reservation's details: its record has the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which of the names that callers gave are meant: all of one account's, or one wherever it stands."""
+
+    account_id: int | None = None
+    end_user: str = ""
+
+    def of(self, table: Table) -> ColumnElement[bool]:
+        """The rows of usage that bear such a name."""
+        if self.account_id is not None:
+            named: ColumnElement[bool] = table.c.end_user != ""
+            return named & (table.c.account_id == self.account_id)
+        same: ColumnElement[bool] = table.c.end_user == self.end_user
+        return same
+
+
+async def find_user(session: AsyncSession, column: str, value: int | str) -> User | None:
+    """The user with that `id` or `code`, changed by nobody else until a writing transaction ends."""
+    query = select(account_user).where(account_user.c[column] == value).with_for_update()
+    row = (await session.execute(query)).mappings().first()
+    return User(**row) if row else None
+
+
+async def hold_books(session: AsyncSession, named: Named) -> None:
+    """Let nobody reserve or settle meanwhile: the rows are locked in the order in which the ledger does."""
+    if named.account_id is not None:
+        own: ColumnElement[bool] = budget_period.c.account_id == named.account_id
+    else:
+        own = budget_period.c.account_id.in_(select(usage_record.c.account_id).where(named.of(usage_record)))
+    held = select(budget_period.c.id).where(own).order_by(budget_period.c.id)
+    await session.execute(held.with_for_update(key_share=True))
+
+
+async def open_details(session: AsyncSession, account_id: int | None = None) -> list[bytes]:
+    """The details of each attempt that runs, of one account or of all."""
+    running = select(reservation.c.details).where(reservation.c.state.in_(("held", "dispatched")))
+    if account_id is not None:
+        running = running.where(reservation.c.account_id == account_id)
+    return list((await session.execute(running)).scalars())
+
+
+async def delete_some(session: AsyncSession, table: Table, account_id: int) -> int:
+    """Delete some of an account's items or conversations; how many."""
+    some = select(table.c.id).where(table.c.account_id == account_id).limit(AT_ONCE)
+    return await _count(session, delete(table).where(table.c.id.in_(some)))
+
+
+async def delete_belongings(session: AsyncSession, account_id: int) -> dict[str, int]:
+    """Delete an account's keys, its users, and what was kept for its requests; how many of each."""
+    holder = f"account:{account_id}"
+    return {
+        "keys": await _count(session, delete(api_key).where(api_key.c.account_id == account_id)),
+        "users": await _count(session, delete(account_user).where(account_user.c.account_id == account_id)),
+        "results": await _count(session, delete(idempotency_key).where(idempotency_key.c.holder == holder)),
+        "events": await _count(session, delete(webhook_event).where(webhook_event.c.account_id == account_id)),
+    }
+
+
+async def delete_user(session: AsyncSession, user_id: int) -> None:
+    await session.execute(delete(account_user).where(account_user.c.id == user_id))
+
+
+async def blank_names(session: AsyncSession, named: Named) -> int:
+    """Take the names out of the usage records and their days, whose sums stay; how many records had one."""
+    closed = reservation.c.attempt_id.in_(select(usage_record.c.attempt_id).where(named.of(usage_record)))
+    await session.execute(update(reservation).where(closed).values(details=NOTHING))
+    await session.execute(_fold_days(session, named))
+    await session.execute(delete(usage_day).where(named.of(usage_day)))
+    return await _count(session, update(usage_record).where(named.of(usage_record)).values(end_user=None))
+
+
+async def blank_account(session: AsyncSession, account_id: int, name: str, now: datetime) -> None:
+    """Leave of an account its number, when it was made, and what it used."""
+    await session.execute(update(reservation).where(reservation.c.account_id == account_id).values(details=NOTHING))
+    blank = {"name": name, "course": None, "active": False, "updated_at": now}
+    await session.execute(update(account).where(account.c.id == account_id).values(blank))
+
+
+def _fold_days(session: AsyncSession, named: Named) -> Any:
+    """Add the days of those that are named to the days of nobody."""
+    kept = ("account_id", "day", "key_id", "model")
+    sums = ("requests", *DAILY_SUMS)
+    days = select(
+        *(usage_day.c[name] for name in kept),
+        literal("").label("end_user"),
+        *(func.sum(usage_day.c[name]).label(name) for name in sums),
+    )
+    folded = days.where(named.of(usage_day)).group_by(*(usage_day.c[name] for name in kept))
+    into = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
+    added = into(usage_day).from_select([*kept, "end_user", *sums], folded)
+    return added.on_conflict_do_update(
+        index_elements=list(usage_day.primary_key.columns),
+        set_={name: usage_day.c[name] + added.excluded[name] for name in sums},
+    )
+
+
+async def _count(session: AsyncSession, statement: Any) -> int:
+    done: CursorResult[Any] = await session.execute(statement)  # type: ignore[assignment]
+    return done.rowcount
+
+
+CHATS = (item, conversation)
+"""What an account's chats are kept in, in the order in which it can be deleted."""
