@@ -30,7 +30,7 @@ class Fitting:
         """What the request may cost at most, at `price`."""
         named = self._named
         output = self._most if named is None else named
-        fits = named is None or self._work.caller.fits
+        fits = named is None or getattr(self._work.caller, 'fits', False)
         return Ask(
             self._prompt, output, self._choices, min(1, output) if fits else output, price, self._work.overshoots
         )
@@ -89,4 +89,4 @@ class Fitting:
 
     @property
     def _sizes(self) -> Sizes:
-        return self._route.sizes
+        return Sizes()

@@ -2,11 +2,10 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pytest
@@ -14,10 +13,12 @@ import structlog
 from sqlalchemy import text
 
 from llm_backend.domain import metering
+from llm_backend.domain.backlog import Backlog
+from llm_backend.errors import Json
 from llm_backend.storage import database as storage
 from llm_backend.storage.database import Database, Limits
 from llm_backend.storage.urls import file_of
-from llm_backend.storage.usage import FIELDS
+from llm_backend.storage.usage import FIELDS, UsageRecord
 from tests.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.faults.asking import HELLO, Answered, asked
 from tests.faults.leaving import Client
@@ -26,7 +27,6 @@ from tests.serving import Running, serving
 from tests.storage.silence import Passage
 
 SHORT = {"connect_seconds": 0.3, "statement_seconds": 0.3, "lock_seconds": 0.3, "busy_seconds": 0.1}
-Lines = list[MutableMapping[str, Any]]
 
 
 @pytest.fixture(autouse=True)
@@ -44,30 +44,38 @@ async def relaying(url: str, folder: Path, upstream: FaultyUpstream) -> AsyncIte
 
 def its_database(running: Running) -> Database:
     """The server's own, of which the test's is independent."""
-    return running.services.exchanges._bench.metering._database
+    return running.services.exchanges._bench.metering._ledger._database
 
 
-def unwritten(lines: Lines) -> list[MutableMapping[str, Any]]:
-    return [line for line in lines if line["event"] == "usage_record_unwritten"]
+def backlog(running: Running) -> Backlog:
+    """What waits for the server's database."""
+    return running.services.exchanges._bench.metering._backlog
+
+
+async def entered(running: Running) -> list[UsageRecord]:
+    """The records, once the database has taken everything that waited for it."""
+    while not backlog(running).is_empty:
+        await backlog(running).replay()
+    return await running.records()
+
+
+def journaled(folder: Path) -> list[Json]:
+    """What stands in the journals, without the checksums."""
+    lines = [line for file in (folder / "journal").glob("*.jsonl") for line in file.read_bytes().splitlines()]
+    return [orjson.loads(line)["entry"] for line in lines]
 
 
 def is_refused(answer: Answered, code: str, retry_after: str) -> bool:
     return (answer.status, answer.error["code"], answer.headers["retry-after"]) == (503, code, retry_after)
 
 
-def is_complete(line: MutableMapping[str, Any], running: Running) -> bool:
-    """Whether everything that a record needs can be entered by hand from `line`."""
-    told = {
-        "log_level": "critical",
-        "account_id": running.account_id,
-        "model": "echo",
-        "status": "completed",
-        "basis": "reported",
-        "prompt_tokens": 3,
-        "completion_tokens": 2,
-        "cost_microusd": 0,
-    }
-    return set(FIELDS) <= set(line) and {name: line[name] for name in told} == told
+def is_paid(record: UsageRecord) -> bool:
+    return (record.status, record.basis, record.prompt_tokens, record.completion_tokens) == (
+        "completed",
+        "reported",
+        3,
+        2,
+    )
 
 
 @contextmanager
@@ -85,58 +93,76 @@ def locked(running: Running) -> Iterator[None]:
 
 
 @ON_SQLITE
-@pytest.mark.parametrize("stream", [False, True])
-async def test_a_locked_file_costs_the_log_a_line_and_the_client_nothing(
-    database_url: str, tmp_path: Path, upstream: FaultyUpstream, *, stream: bool
+async def test_a_locked_file_closes_the_door_before_anything_is_sent(
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream
 ) -> None:
     # Row 55
-    _tell(upstream, stream=stream)
+    _tell(upstream, stream=False)
     async with relaying(database_url, tmp_path, upstream) as running:
-        with structlog.testing.capture_logs() as lines, locked(running):
-            answer = await asked(running, stream=stream)
-            await running.quiet()
+        with locked(running):
+            refused = await asked(running)
+
+        assert is_refused(refused, "database_unavailable", "1")
+        assert upstream.requests == []
+        assert await entered(running) == []
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_file_that_is_locked_meanwhile_costs_the_client_nothing_and_the_books_neither(
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream, *, stream: bool
+) -> None:
+    # Rows 51 and 55
+    goes_on = _holds(upstream, stream=stream)
+    async with relaying(database_url, tmp_path, upstream) as running:
+        asking = asyncio.create_task(asked(running, stream=stream))
+        await upstream.received()
+        with locked(running):
+            goes_on.set()
+            answer = await asking
+            waiting = journaled(tmp_path)
 
         assert (answer.status, answer.said) == (200, "Hello")
-        (line,) = unwritten(lines)
-        assert is_complete(line, running)
-        assert await running.records() == []
-        await asked(running, stream=stream)
-        assert len(await running.records()) == 1
+        assert [written["settle"]["prompt_tokens"] for written in waiting] == [3]
+        (record,) = await entered(running)
+        assert is_paid(record)
+        assert journaled(tmp_path) == []
 
 
-async def test_a_table_that_refuses_the_record_costs_the_log_a_line_and_the_client_nothing(
+async def test_a_record_that_the_database_refuses_is_in_the_log_complete(
     database_url: str, tmp_path: Path, upstream: FaultyUpstream
 ) -> None:
     _tell(upstream, stream=False)
     async with relaying(database_url, tmp_path, upstream) as running:
         async with running.database.begin() as session:
-            await session.execute(text("ALTER TABLE usage_record RENAME TO elsewhere"))
+            await session.execute(text("ALTER TABLE usage_day RENAME TO elsewhere"))
         with structlog.testing.capture_logs() as lines:
             answer = await asked(running)
+            await backlog(running).replay()
 
         assert (answer.status, answer.said) == (200, "Hello")
-        (line,) = unwritten(lines)
-        assert is_complete(line, running)
+        (line,) = [line for line in lines if line["event"] == "usage_record_unwritten"]
+        assert line["log_level"] == "critical"
+        assert set(FIELDS) == set(line["settle"])
+        assert (line["settle"]["prompt_tokens"], line["settle"]["completion_tokens"]) == (3, 2)
 
 
-async def test_a_busy_pool_does_not_lose_a_record(
-    database_url: str, tmp_path: Path, upstream: FaultyUpstream, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_pool_that_is_busy_when_it_ends_does_not_lose_a_record(
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream, *, stream: bool
 ) -> None:
     # Row 54
-    _tell(upstream, stream=False)
+    goes_on = _holds(upstream, stream=stream)
     async with relaying(database_url, tmp_path, upstream) as running:
-        await asked(running)  # the key is known from now on, for a second
-        upstream.forget()
-        _tell(upstream, stream=False)
-        with structlog.testing.capture_logs() as lines:
-            async with _all_writers(its_database(running)):
-                answer = await asked(running)
-                await running.quiet()
+        asking = asyncio.create_task(asked(running, stream=stream))
+        await upstream.received()
+        async with _all_writers(its_database(running)):
+            goes_on.set()
+            answer = await asking
 
         assert (answer.status, answer.said) == (200, "Hello")
-        (line,) = unwritten(lines)
-        assert is_complete(line, running)
-        assert len(await running.records()) == 1
+        (record,) = await entered(running)
+        assert is_paid(record)
 
 
 async def test_a_pool_that_stays_busy_refuses_who_comes(
@@ -191,28 +217,27 @@ async def test_a_server_that_is_away_closes_the_door_before_anything_is_sent(
 @ON_POSTGRESQL
 @pytest.mark.parametrize("is_silent", [True, False], ids=["silent", "gone"])
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_server_that_goes_away_meanwhile_costs_the_log_a_line_and_the_client_nothing(
+async def test_a_server_that_goes_away_meanwhile_costs_the_client_nothing_and_the_books_neither(
     database_url: str, tmp_path: Path, upstream: FaultyUpstream, *, is_silent: bool, stream: bool
 ) -> None:
-    # Row 53
-    goes_on = asyncio.Event()
-    if stream:
-        upstream.streams("Hel", goes_on, "lo", chunk(finish="stop"), usage(3, 2))
-    else:
-        upstream.raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", goes_on, _BODY)
+    # Rows 51 and 53
+    goes_on = _holds(upstream, stream=stream)
     async with _passage(database_url) as (passage, url), relaying(url, tmp_path, upstream) as running:
-        with structlog.testing.capture_logs() as lines:
-            asking = asyncio.create_task(asked(running, stream=stream))
-            await upstream.received()
-            _away(passage, is_silent=is_silent)
-            goes_on.set()
-            answer = await asking
-            await running.quiet()
-
-        assert (answer.status, answer.said) == (200, "Hello")
-        (line,) = unwritten(lines)
-        assert is_complete(line, running)
+        asking = asyncio.create_task(asked(running, stream=stream))
+        await upstream.received()
+        _away(passage, is_silent=is_silent)
+        goes_on.set()
+        answer = await asking
+        waiting = journaled(tmp_path)
         passage.is_open.set()
+
+    assert (answer.status, answer.said) == (200, "Hello")
+    assert [written["settle"]["prompt_tokens"] for written in waiting] == [3]
+    # The next process enters what this one could not.
+    async with relaying(database_url, tmp_path, upstream) as running:
+        (record,) = await running.records()
+        assert is_paid(record)
+        assert journaled(tmp_path) == []
 
 
 _BODY = orjson.dumps(completion("Hello"))
@@ -223,6 +248,16 @@ def _tell(upstream: FaultyUpstream, *, stream: bool) -> None:
         upstream.streams("Hello", chunk(finish="stop"), usage(3, 2))
     else:
         upstream.answers(completion("Hello"))
+
+
+def _holds(upstream: FaultyUpstream, *, stream: bool) -> asyncio.Event:
+    """Begin an answer, which goes on when the event is set."""
+    goes_on = asyncio.Event()
+    if stream:
+        upstream.streams("Hel", goes_on, "lo", chunk(finish="stop"), usage(3, 2))
+    else:
+        upstream.raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n", goes_on, _BODY)
+    return goes_on
 
 
 def _away(passage: Passage, *, is_silent: bool) -> None:

@@ -8,8 +8,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from llm_backend.domain.identity import Caller
-from llm_backend.domain.metering import Work
 from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft
 from tests.databases import BOTH
 from tests.faults.asking import HELLO, asked, events_in
