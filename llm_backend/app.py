@@ -177,7 +177,7 @@ class Parts:
             keys=keys,
             users=Users(database, self.clock),
             directory=Directory(database, self.clock),
-            admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens]),
+            admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,
             readiness=Readiness(database, upstream, lambda: self.admission.is_draining),

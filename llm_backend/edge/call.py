@@ -53,6 +53,12 @@ class Call:
         return services
 
     @property
+    def client(self) -> str | None:
+        """The address that the request came from; None where the server knows none, as on a socket file."""
+        client: tuple[str, int] | None = self.scope.get("client")
+        return client[0] if client else None
+
+    @property
     def operation_id(self) -> str | None:
         """The operation that the path and method lead to; None before routing, and where they lead nowhere."""
         # The guard made the dictionary that Connexion's routing writes into.
