@@ -1,13 +1,13 @@
 """Why a budget stands where it stands: its sums derived anew from the ledger, line by line."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.snapshots import snapshot
 from llm_backend.errors import NotFound
-from llm_backend.storage import accounts, explanations
+from llm_backend.storage import accounts, budgets, explanations
 from llm_backend.storage.budgets import Budget, Period
 from llm_backend.storage.database import Database
 from llm_backend.storage.explanations import Entry, Running, Sum
@@ -40,6 +40,14 @@ class Explanation:
             self.charged.tokens - sum(entry.total_tokens for entry in self.entries),
             self.charged.microusd - sum(entry.cost_microusd for entry in self.entries),
         )
+
+    @property
+    def lines(self) -> Iterator[tuple[Entry, Sum]]:
+        """Each of `entries` with the sums up to and with it."""
+        so_far = self.earlier
+        for entry in self.entries:
+            so_far = Sum(so_far.rows + 1, so_far.tokens + entry.total_tokens, so_far.microusd + entry.cost_microusd)
+            yield entry, so_far
 
     @property
     def derived(self) -> dict[str, int]:
@@ -85,15 +93,16 @@ class Explanations:
         async with snapshot(self._database) as session:
             if await accounts.find(session, account_id) is None:
                 raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
-            found = await explanations.current(session, account_id)
-            most = min(limit, max(1, MOST_TOGETHER // max(1, len(found))))
-            return [await _explained(session, known, period, most) for known, period in found]
+            known = await budgets.of_account(session, account_id)
+            periods = await explanations.current_periods(session, account_id)
+            most = min(limit, max(1, MOST_TOGETHER // max(1, len(known))))
+            return [await _explained(session, each, periods.get(each.id), most) for each in known]
 
 
 async def _explained(session: AsyncSession, known: Budget, period: Period | None, most: int) -> Explanation:
     if period is None:
         return Explanation(known, None, Sum(0, 0, 0), (), Sum(0, 0, 0), ())
-    of = session, known.subject, period.id
+    of = session, known.subject, period
     return Explanation(
         known,
         period,

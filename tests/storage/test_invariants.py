@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import ClauseElement, delete, insert, text, update
+from sqlalchemy import ClauseElement, ColumnElement, delete, insert, text, update
 
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
@@ -41,9 +41,9 @@ from tests.storage.records import a_record
 FOURTH = "019cae00-0000-7000-8000-000000000004"
 
 
-def of(attempt_id: str, table: Any = reservation) -> ClauseElement:
-    column: ClauseElement = table.c.attempt_id == attempt_id
-    return column
+def of(attempt_id: str, table: Any = reservation) -> ColumnElement[bool]:
+    its: ColumnElement[bool] = table.c.attempt_id == attempt_id
+    return its
 
 
 def settled(**values: Any) -> ClauseElement:
