@@ -29,9 +29,11 @@ from llm_backend.domain.document import Document
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.reports import Reports
 from llm_backend.domain.secrets import unlock
 from llm_backend.domain.services import Services
 from llm_backend.domain.streams import StreamLimits
@@ -177,6 +179,8 @@ class Parts:
             keys=keys,
             users=Users(database, self.clock),
             directory=Directory(database, self.clock),
+            reports=Reports(database, self.clock),
+            explanations=Explanations(database),
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,

@@ -7,8 +7,10 @@ from llm_backend.domain.authentication import AdminToken, Authentication, OpenDo
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
 from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.reports import Reports
 from llm_backend.domain.users import Users
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
@@ -24,6 +26,8 @@ class Services:
     keys: Keys
     users: Users
     directory: Directory
+    reports: Reports
+    explanations: Explanations
     catalogue: Catalogue
     exchanges: Exchanges
     readiness: Readiness
