@@ -21,8 +21,12 @@ from llm_backend.contract.documents import merge, refuse_unknown_authenticators
 from llm_backend.contract.error_styles import plain_roots
 from llm_backend.contract.routing import resolver
 from llm_backend.contract.validation import UnreadUri, validator_map
+from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs, Desk
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
+from llm_backend.domain.batches import Batches
+from llm_backend.domain.chats import Chats
 from llm_backend.domain.clock import Clock, SystemClock
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
@@ -30,11 +34,12 @@ from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.reports import Reports
-from llm_backend.domain.secrets import unlock
+from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.domain.services import Services
 from llm_backend.domain.streams import StreamLimits
 from llm_backend.domain.usage import Price
@@ -171,11 +176,14 @@ class Parts:
         bench = Bench(metering, Estimates(), self.clock, settings.timeouts.total_seconds, settings.log.prompts)
         exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
         stack.push_async_callback(exchanges.close)
-        keys = await self._keys(database)
-        accounts = Accounts(database, self.clock)
+        secrets = await self._secrets(database)
+        keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
+        accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
         return Services(
             authentication=await self._authentication(accounts, keys),
             accounts=accounts,
+            batches=Batches(database, accounts, keys, self.clock),
+            budgets=AccountBudgets(database, self.clock),
             keys=keys,
             users=Users(database, self.clock),
             directory=Directory(database, self.clock),
@@ -184,6 +192,8 @@ class Parts:
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,
+            chats=Chats(Desk(database, self.clock, catalogue, exchanges, _customs(settings))),
+            idempotency=Idempotency(database, secrets),
             readiness=Readiness(database, upstream, lambda: self.admission.is_draining),
             metrics=self.metrics,
             document=document,
@@ -208,10 +218,9 @@ class Parts:
             clock=self.clock.monotonic,
         )
 
-    async def _keys(self, database: Database) -> Keys:
+    async def _secrets(self, database: Database) -> Secrets:
         key = self.settings.secret_key
-        secrets = await unlock(database, key.get_secret_value() if key else None, self.clock)
-        return Keys(database, secrets, self.clock)
+        return await unlock(database, key.get_secret_value() if key else None, self.clock)
 
     async def _authentication(self, accounts: Accounts, keys: Keys) -> Authentication | OpenDoor:
         if self.settings.auth == "open":
@@ -262,6 +271,22 @@ def _prices(settings: Settings) -> dict[str, Price]:
             output_microusd=model.output_microusd_per_million or 0,
         )
     return prices
+
+
+def _customs(settings: Settings) -> Customs:
+    """What holds below `/api/chats`."""
+    chats = settings.chats
+    return Customs(
+        models={CHAT_COMPLETION: chats.chat_model, TEXT_COMPLETION: chats.text_model},
+        default_model=settings.default_model,
+        temperature=chats.temperature,
+        prefixes={
+            "system": chats.prefixes.instruction,
+            "user": chats.prefixes.user,
+            "assistant": chats.prefixes.assistant,
+        },
+        soft_limit_percent=settings.budgets.soft_limit_percent,
+    )
 
 
 def _stream_limits(settings: Settings) -> StreamLimits:
