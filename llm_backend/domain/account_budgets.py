@@ -54,17 +54,18 @@ class AccountBudgets:
                 return standing
         raise _no_budget(subject)
 
-    async def put(self, account_id: int, subject: str, changes: Rules, by: Author = SERVER) -> None:
-        """Make it, or change what is given of it.
+    async def put(self, account_id: int, subject: str, changes: Rules, by: Author = SERVER) -> Standing:
+        """It, made, or with what is given of it changed.
 
         Raises NoSuchAccount where the account is none or closed, NotFound for the key of another, and InvalidRequest.
         """
         check(changes)
         await self._database.detached(self._put(account_id, subject, changes, by))
+        return await self.of(account_id, subject)
 
-    async def remove(self, account_id: int, subject: str, by: Author = SERVER) -> None:
-        """Lift its limits; its sums stay. Raises as `put`, and NotFound where it has none."""
-        await self._database.detached(self._remove(account_id, subject, by))
+    async def remove(self, account_id: int, subject: str, by: Author = SERVER) -> Standing:
+        """It, with its limits lifted; its sums stay. Raises as `put`, and NotFound where there is none."""
+        return await self._database.detached(self._remove(account_id, subject, by))
 
     async def _of_account(self, account_id: int) -> list[Standing]:
         async with self._database.reading() as session:
@@ -95,7 +96,7 @@ class AccountBudgets:
             if changed:
                 await by.note(session, now, "update", ("budget", f"{account_id}/{subject}"), changed)
 
-    async def _remove(self, account_id: int, subject: str, by: Author) -> None:
+    async def _remove(self, account_id: int, subject: str, by: Author) -> Standing:
         async with self._database.begin() as session:
             await self._locked(session, account_id)
             known = await stored.find(session, account_id, _kept(subject))
@@ -104,6 +105,8 @@ class AccountBudgets:
             now = self._clock.now()
             if changed := await budgets.change(session, known, UNLIMITED, now):
                 await by.note(session, now, "remove", ("budget", f"{account_id}/{subject}"), changed)
+            found = await standings.of_account(session, account_id)
+            return next(Standing(subject, budget, period) for budget, period in found if budget.id == known.id)
 
     @staticmethod
     async def _locked(session: AsyncSession, account_id: int) -> Account:

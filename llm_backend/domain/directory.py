@@ -62,6 +62,11 @@ class Directory:
             raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
         return profile
 
+    async def of_many(self, account_ids: list[int]) -> list[Profile]:
+        """Those of the accounts that exist, in that order."""
+        by_id = {profile.account.id: profile for profile in await self._database.detached(self._every())}
+        return [by_id[account_id] for account_id in account_ids if account_id in by_id]
+
     async def people(self) -> list[tuple[User, Profile | None]]:
         """All users by code, each with the account that it has."""
         everyone, profiles = await self._database.detached(self._people())
