@@ -8,6 +8,7 @@ from typing import Any
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Receive, Scope
 
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.metering import Work
 from llm_backend.domain.services import Services
@@ -39,6 +40,8 @@ class Call:
     """The typed path and query parameters, under Python names (`include[]` is `include`)."""
     log: dict[str, Any] = field(default_factory=dict)
     """What the access log's line says besides the usual."""
+    once: Once | None = None
+    """The right to run the request, where it bears an idempotency key."""
 
     @classmethod
     def of(cls, scope: Scope) -> "Call":
