@@ -4,13 +4,18 @@ The first part of the path decides, so that a path that leads to no operation an
 """
 
 from llm_backend.contract.errors import ContractError
-from llm_backend.contract.operations import operations
+from llm_backend.contract.operations import Operation, operations
 from llm_backend.errors import Json
 
 ERROR_STYLE = "x-error-style"
 """Of an operation, or of an extension document for all of its operations."""
 
 STYLES = ("envelope", "text")
+
+
+def is_plain(operation: Operation) -> bool:
+    """Whether the operation's errors are texts."""
+    return bool(operation.fields.get(ERROR_STYLE) == "text")
 
 
 def plain_roots(document: Json) -> frozenset[str]:

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Coroutine
+from functools import partial, wraps
 from types import ModuleType
 from typing import Any, cast
 
@@ -12,9 +13,11 @@ from connexion.resolver import Resolution, Resolver
 from starlette.responses import Response
 from starlette.types import Scope
 
+from llm_backend.contract.error_styles import is_plain
 from llm_backend.contract.errors import ContractError
 from llm_backend.contract.operations import Operation, operations, python_name
 from llm_backend.edge.call import Call
+from llm_backend.edge.idempotency import answered_once
 from llm_backend.errors import Json, NotServed
 
 Handler = Callable[..., Coroutine[Any, Any, Response]]
@@ -77,7 +80,18 @@ def _answer(operation: Operation, package: str) -> Bound:
     for name in _wanted(handler):
         if name not in known:
             raise ContractError(f"The handler of {operation} asks for {name!r}, which the operation does not have.")
-    return bind(handler)
+    return bind(_once(handler, operation) if operation.method == "post" else handler)
+
+
+def _once(handler: Handler, operation: Operation) -> Handler:
+    """The handler, run once for each idempotency key."""
+    plainly = is_plain(operation)
+
+    @wraps(handler)
+    async def once(call: Call, **arguments: Any) -> Response:
+        return await answered_once(call, partial(handler, call, **arguments), plainly=plainly)
+
+    return once
 
 
 def _not_served(operation: Operation) -> Bound:

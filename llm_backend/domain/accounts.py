@@ -4,97 +4,64 @@ import re
 from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime
-from typing import Any, TypeVar, Unpack, cast
+from typing import Any, TypeVar, Unpack
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import budgets
+from llm_backend.domain.account_terms import (
+    Changes,
+    NameTaken,
+    NoSuchAccount,
+    NoSuchUser,
+    Terms,
+    check,
+    checked_name,
+    own,
+    rules,
+)
 from llm_backend.domain.audit import SERVER, Author
-from llm_backend.domain.budgets import RULES, Rules
+from llm_backend.domain.budgets import Rules
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.keys import Keys, NewKey
-from llm_backend.domain.names import checked
-from llm_backend.domain.periods import zone
-from llm_backend.errors import InvalidRequest, NotFound
+from llm_backend.errors import NotFound
 from llm_backend.storage import accounts, users
 from llm_backend.storage import budgets as stored_budgets
 from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
+
+__all__ = ["Accounts", "Changes", "NoSuchAccount", "Terms"]
 
 T = TypeVar("T")
 
 NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-class Terms(Rules, total=False):
-    """What an account is besides its name, with its budget; what is absent stays, and is nothing in a new one."""
-
-    course: str | None
-    time_zone: str
-    fits: bool
-    requests_per_minute: int | None
-    tokens_per_minute: int | None
-    concurrent_requests: int | None
-    users: list[int]
-    """All that it has from here on; those of other accounts move here."""
-
-
-class Changes(Terms, total=False):
-    """What of an account may be changed."""
-
-    name: str
-
-
-class NameTaken(InvalidRequest):
-    """An active account has that name."""
-
-    code = "account_exists"
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"Account with name {name} already exists", param="name")
-
-
-class NoSuchAccount(InvalidRequest):
-    """What should be changed, or referred to, is no active account."""
-
-    code = "account_not_found"
-
-    def __init__(self, account_id: int) -> None:
-        super().__init__(f"Account with id {account_id} does not exist", param="account_id")
-
-
-class NoSuchUser(InvalidRequest):
-    """An account should have a user that does not exist."""
-
-    code = "user_not_found"
-
-    def __init__(self, user_id: int) -> None:
-        super().__init__(f"User with id {user_id} does not exist", param="users")
-
-
 class Accounts:
     """The accounts of one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, default_tokens: int | None = None) -> None:
+        """`default_tokens`: the limit of a new account of which none is said; None for no limit."""
         self._database = database
         self._clock = clock
+        self._default_tokens = default_tokens
 
     async def create(self, name: str, by: Author = SERVER) -> Account:
         """A new account. Raises NameTaken where an active one has that name, InvalidRequest where it is no name."""
-        return await self._claiming(name, self._create(_checked(name), by))
+        return await self._claiming(name, self._create(checked_name(name), by))
 
     async def create_with_key(
         self, name: str, keys: Keys, by: Author = SERVER, **terms: Unpack[Terms]
     ) -> tuple[Account, NewKey]:
         """As `create`, with its first key and its users: all, or nothing. Raises NoSuchUser too."""
-        _check(terms)
-        return await self._claiming(name, self._create_with_key(_checked(name), keys, by, terms))
+        check(terms)
+        return await self._claiming(name, self._create_with_key(checked_name(name), keys, by, terms))
 
     async def ensure(self, name: str) -> Account:
         """The active account of that name, made where it is missing."""
         while True:
-            found = await self._database.detached(self._find_active(_checked(name)))
+            found = await self._database.detached(self._find_active(checked_name(name)))
             if found is not None:
                 return found
             # Where another process is first, its account is found the next time round.
@@ -117,8 +84,8 @@ class Accounts:
         """Change an active account. Raises NoSuchAccount, NameTaken, NoSuchUser, InvalidRequest."""
         name = changes.get("name")
         if name is not None:
-            _checked(name)
-        _check(changes)
+            checked_name(name)
+        check(changes)
         await self._claiming(name or "", self._update(account_id, changes, by))
 
     async def close(self, account_id: int, by: Author = SERVER) -> None:
@@ -141,15 +108,22 @@ class Accounts:
 
     async def _create_with_key(self, name: str, keys: Keys, by: Author, terms: Terms) -> tuple[Account, NewKey]:
         async with self._database.begin() as session:
-            account = await self._add(session, name, by, terms)
-            if "users" in terms:
-                await self._assign(session, account.id, set(terms["users"]))
-            return account, await keys.issue(session, account.id, by=by)
+            return await self.open(session, name, keys, by, terms)
+
+    async def open(
+        self, session: AsyncSession, name: str, keys: Keys, by: Author, terms: Terms
+    ) -> tuple[Account, NewKey]:
+        """As `create_with_key`, of what was checked before, in the transaction of whoever opens several."""
+        with_limit: Terms = {"token_limit": self._default_tokens, **terms}
+        account = await self._add(session, name, by, with_limit if self._default_tokens is not None else terms)
+        if "users" in terms:
+            await self._assign(session, account.id, set(terms["users"]))
+        return account, await keys.issue(session, account.id, by)
 
     async def _add(self, session: AsyncSession, name: str, by: Author, terms: Terms) -> Account:
         now = self._clock.now()
-        account = await accounts.add(session, name, now, _own(terms))
-        await budgets.begin(session, account, _rules(terms), now)
+        account = await accounts.add(session, name, now, own(terms))
+        await budgets.begin(session, account, rules(terms), now)
         await by.note(session, now, "create", ("account", account.id), {"name", *terms})
         return await accounts.find(session, account.id) or account
 
@@ -159,8 +133,8 @@ class Accounts:
             if before is None or not before.active:
                 raise NoSuchAccount(account_id)
             now = self._clock.now()
-            values = {name: value for name, value in _own(changes).items() if value != getattr(before, name)}
-            changed = set(values) | await self._change_budget(session, before, _rules(changes), now)
+            values = {name: value for name, value in own(changes).items() if value != getattr(before, name)}
+            changed = set(values) | await self._change_budget(session, before, rules(changes), now)
             if "users" in changes and await self._assign(session, account_id, set(changes["users"])):
                 changed.add("users")
             if changed:
@@ -202,30 +176,9 @@ class Accounts:
 
     async def _close(self, account_id: int, by: Author) -> None:
         async with self._database.begin() as session:
-            now = self._clock.now()
-            if await accounts.close(session, account_id, now):
-                await by.note(session, now, "close", ("account", account_id), ["active"])
-            elif await accounts.find(session, account_id) is None:
+            if await accounts.lock(session, account_id) is None:
                 raise NoSuchAccount(account_id)
-
-
-def _checked(name: str) -> str:
-    return checked(name, "An account's name")
-
-
-def _check(terms: Terms | Changes) -> None:
-    course = terms.get("course")
-    if course is not None:
-        checked(course, "A course", "course", least=0)
-    if "time_zone" in terms:
-        zone(terms["time_zone"])
-
-
-def _rules(terms: Terms | Changes) -> Rules:
-    """What of `terms` is the budget's."""
-    return cast("Rules", {name: value for name, value in terms.items() if name in RULES})
-
-
-def _own(terms: Terms | Changes) -> dict[str, Any]:
-    """What of `terms` is the account's own."""
-    return {name: value for name, value in terms.items() if name not in RULES and name != "users"}
+            # A reservation looks at its account with these rows in hand: none is made after the account is closed.
+            await accounts.lock_periods(session, account_id)
+            if await accounts.close(session, account_id):
+                await by.note(session, self._clock.now(), "close", ("account", account_id), ["active"])

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.storage import audit
 from llm_backend.storage.audit import AuditRecord
 
-Operation = Literal["create", "update", "close", "rotate", "revoke", "erase", "import"]
-Kind = Literal["account", "user", "key", "import"]
+Operation = Literal[
+    "create", "read", "update", "close", "rotate", "revoke", "revoke_leaked", "remove", "erase", "import"
+]
+Kind = Literal["account", "user", "key", "budget", "import"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ class Author:
         kind, number = target
         record = AuditRecord(now, self.actor, operation, kind, str(number), sorted(fields), self.request_id)
         await audit.add(session, record)
+
+    async def note_each(
+        self, session: AsyncSession, now: datetime, operation: Operation, kind: Kind, targets: Iterable[str]
+    ) -> None:
+        """Keep that this author did so with each of many, at once."""
+        await audit.add_all(
+            session,
+            [AuditRecord(now, self.actor, operation, kind, target, [], self.request_id) for target in targets],
+        )
 
 
 SERVER = Author("server")

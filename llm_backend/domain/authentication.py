@@ -1,13 +1,17 @@
 """Who may come in: the holder of a key, the administrator, or, where the door is open, everyone."""
 
+import asyncio
 import hmac
 from collections import OrderedDict
 from hashlib import sha256
 from typing import Generic, TypeVar
 
+from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.identity import Caller
-from llm_backend.domain.keys import Keys, public_id_of
+from llm_backend.domain.key_text import is_ours
+from llm_backend.domain.keys import Keys
+from llm_backend.domain.lockout import Lockout
 from llm_backend.errors import Unauthenticated
 from llm_backend.storage.accounts import Account
 
@@ -17,6 +21,9 @@ REMEMBERED_SECONDS = 1.0
 """How long a revoked key may go on reading, and an unknown one is not asked about again."""
 
 REMEMBERED_KEYS = 10_000
+
+ADOPTED_SECONDS = 10.0
+"""How long it may take until a key that was taken over from another system is known."""
 
 ADMIN_TOKENS = 2
 """The one in use and its successor."""
@@ -30,6 +37,7 @@ class Authentication:
         self._admitted = _Memory[Caller](clock, remembered)
         # Apart, so that whoever makes up keys cannot push out those that are good.
         self._refused = _Memory[bool](clock, remembered)
+        self._adopted = _Adopted(keys, clock)
 
     async def account(self, token: str | None) -> Caller:
         """The caller whose key `token` is.
@@ -38,11 +46,12 @@ class Authentication:
         """
         if token is None:
             raise Unauthenticated("No API key was sent. It goes into the header Authorization, as Bearer and the key.")
-        public_id = public_id_of(token)
-        digest = self._keys.digest(token)
+        public_id, digest = self._keys.identify(token)
         if caller := self._admitted.get(digest):
             return caller
         if self._refused.get(digest):
+            raise Unauthenticated
+        if not is_ours(token) and not await self._adopted.has(public_id):
             raise Unauthenticated
         return await self._ask(public_id, digest)
 
@@ -55,8 +64,9 @@ class Authentication:
         return True
 
     def forget(self) -> None:
-        """Ask the database about every key anew: one was taken away a moment ago."""
+        """Ask the database about every key anew: one was taken away or changed a moment ago."""
         self._admitted.clear()
+        self._adopted.clear()
 
     async def _ask(self, public_id: str, digest: bytes) -> Caller:
         try:
@@ -72,7 +82,9 @@ class OpenDoor:
     """Every caller is one account, key or no key."""
 
     def __init__(self, account: Account) -> None:
-        self._caller = Caller(account.id, account.name, None)
+        """The account's limits are those that it has now."""
+        limits = Allowance(account.requests_per_minute, account.tokens_per_minute, account.concurrent_requests)
+        self._caller = Caller(account.id, account.name, None, limits_of_account=limits, fits=account.fits)
 
     async def account(self, token: str | None) -> Caller:  # noqa: ARG002 (any token will do; UIs insist on sending one)
         return self._caller
@@ -87,11 +99,15 @@ class OpenDoor:
 class AdminToken:
     """The administrator's tokens, of which only digests are kept: two at a time, to change them without a gap."""
 
-    def __init__(self, tokens: list[str]) -> None:
+    def __init__(self, tokens: list[str], clock: Clock) -> None:
         given = [token for token in tokens if token]
         if len(given) > ADMIN_TOKENS:
             raise ValueError(f"At most {ADMIN_TOKENS} admin tokens may be valid at a time.")
         self._digests = [sha256(token.encode()).digest() for token in given]
+        self.guesses = Lockout(clock)
+        """Of wrong tokens where the administrator's is asked for."""
+        self.confusions = Lockout(clock)
+        """Of wrong tokens where an account's key is asked for, and the administrator's is told as such."""
 
     def check(self, token: str | None) -> None:
         """Raises Unauthenticated where `token` is not the administrator's, always where none is configured."""
@@ -99,6 +115,36 @@ class AdminToken:
         # Every one is compared, so that the time tells nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
             raise Unauthenticated
+
+
+class _Adopted:
+    """The public ids of the keys of another system, of which any text could be one.
+
+    Whoever makes up such texts costs a look at this set: it is read anew once in a while, however many come.
+    """
+
+    def __init__(self, keys: Keys, clock: Clock) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._known: frozenset[str] = frozenset()
+        self._good_until = float("-inf")
+        self._reading = asyncio.Lock()
+
+    async def has(self, public_id: str) -> bool:
+        """Raises DatabaseUnavailable where that cannot be told."""
+        if self._is_old:
+            async with self._reading:
+                if self._is_old:
+                    self._known = await self._keys.adopted()
+                    self._good_until = self._clock.monotonic() + ADOPTED_SECONDS
+        return public_id in self._known
+
+    @property
+    def _is_old(self) -> bool:
+        return self._good_until <= self._clock.monotonic()
+
+    def clear(self) -> None:
+        self._good_until = float("-inf")
 
 
 class _Memory(Generic[T]):

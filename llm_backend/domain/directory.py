@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from llm_backend.domain.clock import Clock
 from llm_backend.errors import NotFound
-from llm_backend.storage import accounts, keys, users
+from llm_backend.storage import accounts, audit, keys, users
 from llm_backend.storage.accounts import Account
+from llm_backend.storage.audit import AuditRecord
 from llm_backend.storage.database import Database
 from llm_backend.storage.keys import Key
 from llm_backend.storage.users import User
@@ -61,12 +62,35 @@ class Directory:
             raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
         return profile
 
+    async def of_many(self, account_ids: list[int]) -> list[Profile]:
+        """Those of the accounts that exist, in that order."""
+        by_id = {profile.account.id: profile for profile in await self._database.detached(self._every())}
+        return [by_id[account_id] for account_id in account_ids if account_id in by_id]
+
     async def people(self) -> list[tuple[User, Profile | None]]:
         """All users by code, each with the account that it has."""
         everyone, profiles = await self._database.detached(self._people())
         by_id = {profile.account.id: profile for profile in profiles}
         ordered = sorted(everyone, key=lambda user: user.code)
         return [(user, by_id[user.account_id] if user.account_id is not None else None) for user in ordered]
+
+    async def chats(self, account_id: int) -> int:
+        """How many chats the account has; none where it is no account."""
+        return await self._database.detached(self._chats(account_id))
+
+    async def changes(
+        self, limit: int, target_kind: str | None = None, target_id: str | None = None
+    ) -> list[AuditRecord]:
+        """What was changed by whom, the newest first, of one kind of thing or of one thing where they are given."""
+        return await self._database.detached(self._changes(limit, target_kind, target_id))
+
+    async def _chats(self, account_id: int) -> int:
+        async with self._database.reading() as session:
+            return await accounts.count_chats(session, account_id)
+
+    async def _changes(self, limit: int, target_kind: str | None, target_id: str | None) -> list[AuditRecord]:
+        async with self._database.reading() as session:
+            return await audit.newest(session, limit, target_kind, target_id)
 
     async def _every(self) -> list[Profile]:
         async with self._database.reading() as session:

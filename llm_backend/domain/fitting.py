@@ -3,7 +3,7 @@
 from dataclasses import replace
 from functools import cached_property
 
-from llm_backend.domain.bounds import Sizes, capped, choices, named_cap, prompt_bound
+from llm_backend.domain.bounds import Sizes, cap_field, capped, choices, named_cap, prompt_bound
 from llm_backend.domain.granting import Ask, Grant
 from llm_backend.domain.usage import Price, Usage
 from llm_backend.domain.work import Work
@@ -30,7 +30,7 @@ class Fitting:
         """What the request may cost at most, at `price`."""
         named = self._named
         output = self._most if named is None else named
-        fits = named is None or getattr(self._work.caller, 'fits', False)
+        fits = named is None or getattr(self._work.caller, "fits", False)
         return Ask(
             self._prompt, output, self._choices, min(1, output) if fits else output, price, self._work.overshoots
         )
@@ -38,11 +38,10 @@ class Fitting:
     def fitted(self, grant: Grant) -> dict[str, Json]:
         """The body to send: with the cap that was granted, in the one field that the upstream honours."""
         body = {**self._work.body, "model": self._route.upstream_model}
-        return (
-            capped(body, self._route.upstream.manner.output_cap_field, grant.output_tokens)
-            if self._is_capped(grant)
-            else body
-        )
+        if not self._is_capped(grant):
+            return body
+        field = cap_field(self._work.path, self._route.upstream.manner.output_cap_field)
+        return capped(body, field, grant.output_tokens)
 
     def cut_at(self, grant: Grant) -> int | None:
         """Tokens beyond which an answer has run away; None where nothing bounds it."""
@@ -89,4 +88,9 @@ class Fitting:
 
     @property
     def _sizes(self) -> Sizes:
-        return Sizes()
+        model = self._route.model
+        if model is None:
+            return Sizes()
+        sizes = {name: getattr(model, name) for name in ("image_tokens", "audio_tokens_per_minute", "page_tokens")}
+        known = {name: size for name, size in sizes.items() if size is not None}
+        return Sizes(**known, **({"context_tokens": model.context_length} if model.context_length else {}))

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+from llm_backend.domain.allowances import NONE, Allowance
+from llm_backend.errors import PermissionDenied
+
 EVERY_SCOPE = frozenset({"inference", "models"})
 """The scopes a key has unless it was made with fewer; `spec/policy.yaml` names the one each operation needs."""
 
@@ -15,3 +18,18 @@ class Caller:
     key_id: str | None
     """The key's public id, safe to log; None in open mode, where there is no key."""
     scopes: frozenset[str] = EVERY_SCOPE
+    models: frozenset[str] | None = None
+    """The ids of models that it may name; None for all."""
+    limits_of_key: Allowance = NONE
+    limits_of_account: Allowance = NONE
+    fits: bool = False
+    """Whether an output limit that a request names may be lowered to what is left."""
+
+    def allows(self, model: str) -> bool:
+        """Whether it may name that model. An alias is a name of its own: it is allowed by itself, or not."""
+        return self.models is None or model in self.models
+
+    def may_use(self, model: str) -> None:
+        """Raises PermissionDenied where the key is not for that model."""
+        if not self.allows(model):
+            raise PermissionDenied("This key may not use that model.", param="model", code="model_not_allowed")

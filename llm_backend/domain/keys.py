@@ -1,40 +1,50 @@
-"""API keys: how they look, how they are recognised, how they come and go."""
+"""API keys: how they are recognised, how they come and go."""
 
 import hmac
-import re
-import secrets as randomness
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from hmac import compare_digest
-from zlib import crc32
+from typing import Any, TypeVar, Unpack
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.audit import SERVER, Author
+from llm_backend.domain import key_changes
+from llm_backend.domain.allowances import Allowance
+from llm_backend.domain.audit import SERVER, Author, Operation
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.identity import EVERY_SCOPE, Caller
-from llm_backend.domain.names import checked
+from llm_backend.domain.key_changes import unknown
+from llm_backend.domain.key_terms import KeyChanges, KeyTerms, columns
+from llm_backend.domain.key_text import (
+    KEY_PATTERN,
+    PREFIX,
+    PUBLIC_ID,
+    PUBLIC_ID_DIGITS,
+    base62,
+    is_foreign,
+    is_ours,
+    make_key,
+    public_id_of,
+)
+from llm_backend.domain.sealing import Seal
 from llm_backend.domain.secrets import Secrets
 from llm_backend.errors import InvalidRequest, NotFound, Unauthenticated
 from llm_backend.storage import accounts, keys
 from llm_backend.storage.database import Database
 from llm_backend.storage.keys import Holder, Key
 
-ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+__all__ = ["GRACE_LIMIT_SECONDS", "KEY_PATTERN", "Keys", "NewKey", "make_key", "public_id_of"]
 
-KEY_PATTERN = re.compile(r"sk-lb-([0-9A-Za-z]{12})-[0-9A-Za-z]{43}([0-9A-Za-z]{6})")
-"""For secret scanners too: public id, 32 random bytes, CRC32 of all before it, each in base 62."""
+T = TypeVar("T")
 
-PUBLIC_ID = re.compile(r"[0-9A-Za-z]{12}")
-
-KEY_FIELDS = ("expires_at", "name", "scopes")
-
-LONGEST_TOKEN = 128
-CHECKSUM_DIGITS = 6
+KEY_FIELDS = frozenset({"expires_at", "name", "scopes"})
+"""What every new key is given."""
 
 PEPPER_VERSION = 1
-PEPPER_LABEL = "key-hmac"
+ADOPTED_VERSION = 2
+"""Keys of another system have a pepper of their own: none of either kind is ever taken for one of the other."""
+PEPPER_LABELS = {PEPPER_VERSION: "key-hmac", ADOPTED_VERSION: "adopted-key-hmac"}
 
 NO_DIGEST = bytes(32)
 """Compared with where there is no key, so that an unknown id takes as long as a wrong secret."""
@@ -52,84 +62,107 @@ class NewKey:
 
 
 class Keys:
-    """The keys of one database, recognised by an HMAC under a pepper that the database does not hold."""
+    """The keys of one database, recognised by an HMAC under peppers that the database does not hold."""
 
-    def __init__(self, database: Database, secrets: Secrets, clock: Clock) -> None:
+    def __init__(self, database: Database, secrets: Secrets, clock: Clock, *, recoverable: bool = False) -> None:
+        """`recoverable`: whether the text of keys is kept, encrypted, for the administrator to read again."""
         self._database = database
-        self._pepper = secrets.derive(PEPPER_LABEL)
+        self._peppers = {version: secrets.derive(label) for version, label in PEPPER_LABELS.items()}
         self._clock = clock
+        self._seal = Seal(secrets) if recoverable else None
 
     def digest(self, token: str) -> bytes:
         """What `token` is recognised by: 32 bytes."""
-        return hmac.digest(self._pepper, token.encode(), "sha256")
+        return hmac.digest(self._peppers[_version(token)], token.encode(), "sha256")
+
+    def identify(self, token: str) -> tuple[str, bytes]:
+        """The public id and digest of what has the shape of a key. Raises Unauthenticated for everything else."""
+        if not is_foreign(token):
+            return public_id_of(token), self.digest(token)
+        digest = self.digest(token)
+        return base62(int.from_bytes(digest), PUBLIC_ID_DIGITS), digest
 
     async def create(
-        self,
-        account_id: int,
-        name: str = "",
-        *,
-        scopes: Iterable[str] = EVERY_SCOPE,
-        expires_at: datetime | None = None,
-        by: Author = SERVER,
+        self, account_id: int, name: str = "", *, by: Author = SERVER, **terms: Unpack[KeyTerms]
     ) -> NewKey:
-        """A new key of an active account. Raises NotFound where there is none, InvalidRequest for an unknown scope."""
-        wanted = frozenset(scopes)
-        if not wanted <= EVERY_SCOPE:
-            raise InvalidRequest("A scope is unknown.", param="scopes")
-        checked(name, "A key's name", least=0)
-        return await self._database.detached(self._create(account_id, name, wanted, expires_at, by))
+        """A new key of an active account. Raises NotFound where there is none, InvalidRequest for what none may be."""
+        values = columns(KeyChanges(name=name, **terms))
+        return await self._changing(lambda session: self._create(session, account_id, values, by))
 
-    async def issue(  # noqa: PLR0913, PLR0917 (what a key is, each by name)
-        self,
-        session: AsyncSession,
-        account_id: int,
-        name: str = "",
-        scopes: frozenset[str] = EVERY_SCOPE,
-        expires_at: datetime | None = None,
-        by: Author = SERVER,
-    ) -> NewKey:
+    async def issue(self, session: AsyncSession, account_id: int, by: Author = SERVER) -> NewKey:
         """A new key, in the transaction of whoever makes its account."""
-        made = self._make(account_id, name, scopes, expires_at)
-        await keys.add(session, made.key)
-        await by.note(session, made.key.created_at, "create", ("key", made.key.public_id), KEY_FIELDS)
-        return made
+        return await self._add(session, account_id, make_key(), {}, by)
 
-    def _make(self, account_id: int, name: str, scopes: Iterable[str], expires_at: datetime | None) -> NewKey:
-        text = make_key()
-        key = Key(
-            public_id=public_id_of(text),
-            account_id=account_id,
-            name=name,
-            last4=text[-4:],
-            digest=self.digest(text),
-            pepper_version=PEPPER_VERSION,
-            scopes=sorted(scopes),
-            created_at=self._clock.now(),
-            expires_at=expires_at,
-        )
-        return NewKey(text, key)
+    async def adopt(self, session: AsyncSession, account_id: int, text: str, by: Author) -> Key:
+        """A key of another system that goes on to work; one that the account has already is left as it is.
+
+        Raises InvalidRequest for what is no key, and for the key of another account.
+        """
+        if not (is_foreign(text) or is_ours(text)):
+            raise InvalidRequest("A key is 16 to 128 printable ASCII characters.", param="api_key")
+        public_id, digest = self.identify(text)
+        known = await keys.lock(session, public_id)
+        if known is None:
+            return (await self._add(session, account_id, text, {}, by)).key
+        if known.account_id != account_id or not compare_digest(known.digest, digest):
+            raise InvalidRequest("The key is that of another account.", param="api_key")
+        return known
+
+    async def adopted(self) -> frozenset[str]:
+        """The public ids of all keys that were taken over from another system and not revoked."""
+        return await self._database.detached(self._adopted())
 
     async def of_account(self, account_id: int) -> list[Key]:
         """The account's keys, oldest first, revoked ones too."""
         return await self._database.detached(self._of_account(account_id))
+
+    async def find(self, public_id: str, account_id: int | None = None) -> Key:
+        """One key. `account_id`: whose it has to be, if it matters. Raises NotFound."""
+        _check_public_id(public_id)
+        holder = await self._database.detached(self._find(public_id))
+        if holder is None or account_id not in (None, holder.key.account_id):
+            raise unknown(public_id)
+        return holder.key
+
+    async def read(self, known: Iterable[Key], by: Author) -> dict[str, str]:
+        """The texts of those that are kept so that they can be read again, by public id. Each reading is audited."""
+        texts = {key.public_id: text for key in known if (text := self._text(key)) is not None}
+        if texts:
+            now = self._clock.now()
+            await self._changing(lambda session: by.note_each(session, now, "read", "key", texts))
+        return texts
+
+    async def update(
+        self, public_id: str, changes: KeyChanges, *, account_id: int | None = None, by: Author = SERVER
+    ) -> Key:
+        """It, changed. `account_id` as in `find`. Raises NotFound, and InvalidRequest where it is revoked."""
+        _check_public_id(public_id)
+        values = columns(changes)
+        now = self._clock.now()
+        return await self._changing(lambda session: key_changes.update(session, public_id, values, account_id, by, now))
 
     async def rotate(
         self, public_id: str, *, grace_seconds: int = 0, account_id: int | None = None, by: Author = SERVER
     ) -> NewKey:
         """A new key in the place of one in use, which is refused when the grace is over.
 
-        `account_id`: whose key it has to be, if it matters. Raises NotFound, and InvalidRequest where the grace is too
-        long or the key no longer in use.
+        The new one may do what the old one may, and goes on with its budget. `account_id` as in `find`.
+        Raises NotFound, and InvalidRequest where the grace is too long or the key no longer in use.
         """
         if not 0 <= grace_seconds <= GRACE_LIMIT_SECONDS:
             raise InvalidRequest(f"The grace is 0 to {GRACE_LIMIT_SECONDS} seconds.", param="grace_seconds")
         _check_public_id(public_id)
-        return await self._database.detached(self._rotate(public_id, grace_seconds, account_id, by))
+        return await self._changing(lambda session: self._rotate(session, public_id, grace_seconds, account_id, by))
 
-    async def revoke(self, public_id: str, *, account_id: int | None = None, by: Author = SERVER) -> Key:
-        """Refuse the key from now on; once is enough. `account_id` as in `rotate`. Raises NotFound."""
+    async def revoke(
+        self, public_id: str, *, account_id: int | None = None, by: Author = SERVER, operation: Operation = "revoke"
+    ) -> Key:
+        """Refuse the key from now on; once is enough. `account_id` as in `find`. Raises NotFound."""
         _check_public_id(public_id)
-        return await self._database.detached(self._revoke(public_id, account_id, by))
+        now = self._clock.now()
+        return await self._changing(
+            lambda session: key_changes.revoke(session, public_id, account_id, by, now, operation)
+        )
 
     async def authenticate(self, public_id: str, digest: bytes) -> Caller:
         """Who holds the key of that id and digest.
@@ -143,7 +176,15 @@ class Keys:
         if not (holder.is_active and holder.key.is_in_use(self._clock.now())):
             raise Unauthenticated
         self._note_use(holder.key)
-        return Caller(holder.key.account_id, holder.account_name, public_id, frozenset(holder.key.scopes))
+        return _caller(holder)
+
+    def _text(self, key: Key) -> str | None:
+        if self._seal is None or key.sealed is None:
+            return None
+        text = self._seal.open(key.sealed, key.public_id)
+        if text is None:
+            structlog.get_logger("llm_backend.keys").error("sealed_key_unreadable", key_id=key.public_id)
+        return text
 
     def _note_use(self, key: Key) -> None:
         """Once a day and beside the request, which does not wait for it."""
@@ -155,93 +196,83 @@ class Keys:
         async with self._database.begin() as session:
             await keys.note_use(session, public_id, self._clock.now().date())
 
-    async def _create(
-        self, account_id: int, name: str, scopes: frozenset[str], expires_at: datetime | None, by: Author
-    ) -> NewKey:
-        async with self._database.begin() as session:
-            account = await accounts.find(session, account_id)
-            if account is None or not account.active:
-                raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
-            return await self.issue(session, account_id, name, scopes, expires_at, by)
+    async def _changing(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """What `work` returns, all of it done in one transaction."""
 
-    async def _rotate(self, public_id: str, grace_seconds: int, account_id: int | None, by: Author) -> NewKey:
-        async with self._database.begin() as session:
-            old = await _locked(session, public_id, account_id)
-            now = self._clock.now()
-            if not old.is_in_use(now):
-                raise InvalidRequest(f"Key {public_id} is not in use any more", param="key_id")
-            made = self._make(old.account_id, old.name, old.scopes, old.expires_at)
-            await keys.add(session, made.key)
-            end = now + timedelta(seconds=grace_seconds)
-            if grace_seconds == 0:
-                await keys.revoke(session, public_id, now)
-            elif old.expires_at is None or end < old.expires_at:
-                await keys.expire(session, public_id, end)
-            await by.note(session, now, "rotate", ("key", public_id), ["expires_at" if grace_seconds else "revoked_at"])
-            await by.note(session, now, "create", ("key", made.key.public_id), KEY_FIELDS)
-            return made
+        async def change() -> T:
+            async with self._database.begin() as session:
+                return await work(session)
+
+        return await self._database.detached(change())
+
+    async def _create(self, session: AsyncSession, account_id: int, values: dict[str, Any], by: Author) -> NewKey:
+        account = await accounts.find(session, account_id)
+        if account is None or not account.active:
+            raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
+        return await self._add(session, account_id, make_key(), values, by)
+
+    async def _add(
+        self, session: AsyncSession, account_id: int, text: str, values: dict[str, Any], by: Author
+    ) -> NewKey:
+        """Keep the key whose text that is; `values` are what it may do, by column."""
+        public_id, digest = self.identify(text)
+        made = Key(
+            public_id=public_id,
+            account_id=account_id,
+            last4=text[-4:],
+            digest=digest,
+            pepper_version=_version(text),
+            created_at=self._clock.now(),
+            sealed=self._seal.close(text, public_id) if self._seal else None,
+            **{"name": "", "scopes": sorted(EVERY_SCOPE)} | values,
+        )
+        await keys.add(session, made)
+        await by.note(session, made.created_at, "create", ("key", public_id), KEY_FIELDS | values.keys())
+        return NewKey(text, made)
+
+    async def _rotate(
+        self, session: AsyncSession, public_id: str, grace_seconds: int, account_id: int | None, by: Author
+    ) -> NewKey:
+        now = self._clock.now()
+        old = await key_changes.in_use(session, public_id, account_id, now)
+        may = {name: getattr(old, name) for name in KeyChanges.__annotations__}
+        may = {name: value for name, value in may.items() if value is not None}
+        made = await self._add(session, old.account_id, make_key(), may, by)
+        await key_changes.retire(session, old, made.key.public_id, grace_seconds, by, now)
+        return made
 
     async def _of_account(self, account_id: int) -> list[Key]:
         async with self._database.reading() as session:
             return await keys.of_account(session, account_id)
 
-    async def _revoke(self, public_id: str, account_id: int | None, by: Author) -> Key:
-        async with self._database.begin() as session:
-            key = await _locked(session, public_id, account_id)
-            now = self._clock.now()
-            if not await keys.revoke(session, public_id, now):
-                return key
-            await by.note(session, now, "revoke", ("key", public_id), ["revoked_at"])
-            return replace(key, revoked_at=now)
-
     async def _find(self, public_id: str) -> Holder | None:
         async with self._database.reading() as session:
             return await keys.find(session, public_id)
 
+    async def _adopted(self) -> frozenset[str]:
+        async with self._database.reading() as session:
+            return await keys.of_version(session, ADOPTED_VERSION)
 
-async def _locked(session: AsyncSession, public_id: str, account_id: int | None) -> Key:
-    key = await keys.lock(session, public_id)
-    if key is None or account_id not in (None, key.account_id):
-        raise _unknown(public_id)
-    return key
+
+def _version(token: str) -> int:
+    return PEPPER_VERSION if token.startswith(PREFIX) else ADOPTED_VERSION
+
+
+def _caller(holder: Holder) -> Caller:
+    key = holder.key
+    return Caller(
+        key.account_id,
+        holder.account_name,
+        key.public_id,
+        frozenset(key.scopes),
+        None if key.models is None else frozenset(key.models),
+        Allowance(key.requests_per_minute, key.tokens_per_minute, key.concurrent_requests),
+        Allowance(holder.requests_per_minute, holder.tokens_per_minute, holder.concurrent_requests),
+        fits=holder.fits,
+    )
 
 
 def _check_public_id(public_id: str) -> None:
     """Raises NotFound for what no key can be called, which no database is asked about."""
     if not PUBLIC_ID.fullmatch(public_id):
-        raise _unknown(public_id)
-
-
-def _unknown(public_id: str) -> NotFound:
-    named = f"Key {public_id}" if PUBLIC_ID.fullmatch(public_id) else "This key"
-    return NotFound(f"{named} does not exist", param="key_id")
-
-
-def make_key() -> str:
-    """A key that nobody has had: 256 bits of chance."""
-    public_id = "".join(randomness.choice(ALPHABET) for _ in range(12))
-    body = f"sk-lb-{public_id}-{base62(randomness.randbits(256), 43)}"
-    return body + checksum(body)
-
-
-def public_id_of(token: str) -> str:
-    """The public id in a key of our shape. Raises Unauthenticated for everything else, before any work is done."""
-    # The length first: no pattern is tried on a megabyte.
-    shape = KEY_PATTERN.fullmatch(token) if len(token) <= LONGEST_TOKEN else None
-    if shape is None or checksum(token[:-CHECKSUM_DIGITS]) != shape[2]:
-        raise Unauthenticated
-    return shape[1]
-
-
-def checksum(body: str) -> str:
-    """The last digits of a key, by which a mistyped one is told without a question to the database."""
-    return base62(crc32(body.encode()), CHECKSUM_DIGITS)
-
-
-def base62(number: int, digits: int) -> str:
-    """`number`, most significant digit first, filled with zeros."""
-    found = ""
-    for _ in range(digits):
-        number, digit = divmod(number, len(ALPHABET))
-        found = ALPHABET[digit] + found
-    return found
+        raise unknown(public_id)

@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from llm_backend.domain import budgets
-from llm_backend.domain.batches import Batch
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle
 from llm_backend.domain.sheet import Terms
+from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
 from llm_backend.storage import accounts, moments
 from llm_backend.storage import budgets as stored
@@ -92,7 +92,7 @@ class Ledger:
         async with self._database.begin() as session:
             left = await run(session, _selected(Abandoned, step))
             if left:
-                await run(session, Batch(self._statements, self.terms, [settled(each) for each in left]).plan())
+                await run(session, Transaction(self._statements, self.terms, [settled(each) for each in left]).plan())
         return len(left)
 
     def _prune(self) -> Plan[None]:
@@ -138,9 +138,9 @@ class Ledger:
         return [(await self._outcomes([entry]))[0] for entry in entries]
 
     async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
-        batch = Batch(self._statements, self.terms, entries)
+        transaction = Transaction(self._statements, self.terms, entries)
         async with self._database.begin() as session:
-            outcomes = await run(session, batch.plan())
+            outcomes = await run(session, transaction.plan())
             for entry, outcome in zip(entries, outcomes, strict=True):
                 is_new = isinstance(outcome, Done) and outcome.balance is not None
                 if is_new and isinstance(entry, Settle) and entry.also is not None:

@@ -11,7 +11,7 @@ from llm_backend.storage import reports
 from llm_backend.storage.database import Database
 from llm_backend.storage.reports import SUMS, Grouping, Scope, Used, Values
 
-__all__ = ["MOST_ROWS", "Grouping", "Period", "Report", "Reports", "Scope", "Wanted", "columns", "row"]
+__all__ = ["MOST_ROWS", "Grouping", "Period", "Report", "Reports", "Scope", "Used", "Wanted", "columns", "row"]
 
 MOST_ROWS = 10_000
 """In one answer."""

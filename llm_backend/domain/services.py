@@ -2,13 +2,19 @@
 
 from dataclasses import dataclass
 
+from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
+from llm_backend.domain.batches import Batches
+from llm_backend.domain.chats import Chats
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
 from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.reports import Reports
 from llm_backend.domain.users import Users
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
@@ -21,11 +27,17 @@ class Services:
     authentication: Authentication | OpenDoor
     admin: AdminToken
     accounts: Accounts
+    batches: Batches
+    budgets: AccountBudgets
     keys: Keys
     users: Users
     directory: Directory
+    reports: Reports
+    explanations: Explanations
     catalogue: Catalogue
     exchanges: Exchanges
+    chats: Chats
+    idempotency: Idempotency
     readiness: Readiness
     metrics: Metrics
     document: Document

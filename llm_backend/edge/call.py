@@ -8,6 +8,7 @@ from typing import Any
 from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Receive, Scope
 
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
 from llm_backend.domain.work import Work
@@ -39,6 +40,8 @@ class Call:
     """The typed path and query parameters, under Python names (`include[]` is `include`)."""
     log: dict[str, Any] = field(default_factory=dict)
     """What the access log's line says besides the usual."""
+    once: Once | None = None
+    """The right to run the request, where it bears an idempotency key."""
 
     @classmethod
     def of(cls, scope: Scope) -> "Call":
@@ -51,6 +54,12 @@ class Call:
         """The application's parts, from the lifespan's state."""
         services: Services = self.scope["state"]["services"]
         return services
+
+    @property
+    def client(self) -> str | None:
+        """The address that the request came from; None where the server knows none, as on a socket file."""
+        client: tuple[str, int] | None = self.scope.get("client")
+        return client[0] if client else None
 
     @property
     def operation_id(self) -> str | None:

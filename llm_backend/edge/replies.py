@@ -82,6 +82,10 @@ class EventStream(Response):
         self._exchange = exchange
         self._watcher = watcher
 
+    async def settled(self) -> None:
+        """Returns when the exchange is over and written down, whether or not anyone read it."""
+        await self._exchange.settled()
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

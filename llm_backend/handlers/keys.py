@@ -1,9 +1,10 @@
-"""`/api/accounts/{account_id}/keys`, for the administrator."""
+"""`/api/accounts/{account_id}/keys` and `/api/keys`, for the administrator."""
 
 from starlette.responses import Response
 
-from llm_backend.domain.identity import EVERY_SCOPE
-from llm_backend.edge.accounts import author, key, moment, new_key
+from llm_backend.domain import leaks
+from llm_backend.edge.account_bodies import key_changes
+from llm_backend.edge.accounts import author, finding, key, new_key
 from llm_backend.edge.call import Call
 from llm_backend.edge.replies import json_reply
 from llm_backend.errors import Json
@@ -17,16 +18,21 @@ async def list_keys(call: Call, account_id: int) -> Response:
 
 async def create_key(call: Call, account_id: int, body: Json) -> Response:
     """Another one, told this once. Raises NotFound where the account is none or closed."""
-    asked = body or {}
-    expiry = asked.get("expires_at")
-    made = await call.services.keys.create(
-        account_id,
-        asked.get("name", ""),
-        scopes=asked.get("scopes", EVERY_SCOPE),
-        expires_at=None if expiry is None else moment(expiry, "expires_at"),
-        by=author(call),
-    )
+    made = await call.services.keys.create(account_id, by=author(call), **key_changes(body or {}))
     return json_reply(new_key(made), 201)
+
+
+async def get_key(call: Call, account_id: int, key_id: str) -> Response:
+    """One, in use or not. Raises NotFound where it is another account's."""
+    return json_reply(key(await call.services.keys.find(key_id, account_id)))
+
+
+async def update_key(call: Call, account_id: int, key_id: str, body: Json) -> Response:
+    """It, changed. Raises NotFound where it is another account's."""
+    changes = key_changes(body)
+    changed = await call.services.keys.update(key_id, changes, account_id=account_id, by=author(call))
+    call.services.authentication.forget()
+    return json_reply(key(changed))
 
 
 async def rotate_key(call: Call, account_id: int, key_id: str, body: Json) -> Response:
@@ -42,3 +48,10 @@ async def revoke_key(call: Call, account_id: int, key_id: str) -> Response:
     revoked = await call.services.keys.revoke(key_id, account_id=account_id, by=author(call))
     call.services.authentication.forget()
     return json_reply(key(revoked))
+
+
+async def report_leaked_keys(call: Call, body: Json) -> Response:
+    """What became of each: those of this server are refused from now on."""
+    findings = await leaks.report(call.services.keys, body["api_keys"], author(call))
+    call.services.authentication.forget()
+    return json_reply([finding(each) for each in findings])

@@ -33,6 +33,11 @@ MEDIA_TYPES = {".js": "text/javascript", ".css": "text/css", ".png": "image/png"
 ASSETS = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 
 
+async def get_root(_call: Call) -> Response:
+    """The process lives, in the word that some balancers wait for."""
+    return Response("Running", 200, {"content-type": "text/plain; charset=utf-8"})
+
+
 async def get_health(_call: Call) -> Response:
     """The process lives."""
     return json_reply({"status": "ok"})

@@ -1,5 +1,6 @@
 """What no single value can break: rules between settings, one line each."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -21,8 +22,7 @@ def problems(settings: "Settings") -> Iterator[str]:
     yield from _database(settings)
     yield from _upstream(settings)
     yield from _models(settings)
-    if settings.budgets.webhook_url and not settings.budgets.webhook_secret:
-        yield "WEBHOOK_URL needs WEBHOOK_SECRET: what is told is signed."
+    yield from _webhook(settings)
 
 
 def warnings(settings: "Settings") -> Iterator[str]:
@@ -88,6 +88,20 @@ def _upstream(settings: "Settings") -> Iterator[str]:
             f"upstreams.{settings.upstream.name}.allow_http = true" if settings.upstreams else "UPSTREAM_ALLOW_HTTP=yes"
         )
         yield f"The upstream's URL is plain http:// beyond this machine: use https://, or allow it by {where}."
+
+
+def _webhook(settings: "Settings") -> Iterator[str]:
+    url = urlsplit(settings.budgets.webhook_url or "")
+    secret = settings.budgets.webhook_secret
+    if url.netloc and not secret:
+        yield "WEBHOOK_URL needs WEBHOOK_SECRET: what is told is signed."
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        yield "WEBHOOK_URL is plain http:// beyond this machine: use https://."
+    if secret and secret.get_secret_value().startswith("whsec_"):
+        try:
+            b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
+        except ValueError:
+            yield "WEBHOOK_SECRET begins with whsec_: what follows has to be base64."
 
 
 def _models(settings: "Settings") -> Iterator[str]:

@@ -15,6 +15,7 @@ from llm_backend.settings.tables import (
     ECHO,
     OPENAI_URL,
     Budgets,
+    Chats,
     KeysTable,
     Limits,
     Log,
@@ -66,6 +67,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     budgets: Budgets = Budgets()
     keys: KeysTable = KeysTable()
+    chats: Chats = Chats()
     log: Log = Log()
 
     @classmethod

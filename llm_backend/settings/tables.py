@@ -145,6 +145,8 @@ class Limits(Table):
 class Budgets(Table):
     """What is reserved where the client does not say, and who is told of a budget that runs out."""
 
+    default_tokens: int | None = Field(default=None, ge=0, le=2**53 - 1)
+    """What a new account may use where nothing is said of it; None: without limit."""
     default_output_tokens: int = Field(default=16_384, ge=1, le=2**31)
     """The longest answer where neither the request nor the model says how long it may be."""
     soft_limit_percent: int = Field(default=75, ge=1, le=100)
@@ -161,6 +163,25 @@ class Budgets(Table):
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.password:
             raise ValueError("must be an http:// or https:// URL without user and password")
         return url
+
+
+class Prefixes(Table):
+    """What stands before the messages of a chat whose model continues a text, where the chat does not say."""
+
+    instruction: str = "My request: "
+    user: str = "My request: "
+    assistant: str = "Your response: "
+
+
+class Chats(Table):
+    """What holds below `/api/chats` where its clients do not say."""
+
+    chat_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
+    """None: gpt-3.5-turbo where the upstream lists it, else DEFAULT_MODEL, else the first listed that chats."""
+    text_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
+    """None: the same with gpt-3.5-turbo-instruct."""
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    prefixes: Prefixes = Prefixes()
 
 
 class KeysTable(Table):

@@ -1,16 +1,21 @@
 """Statements on accounts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from sqlalchemy import Select, and_, func, insert, or_, select, update
+from sqlalchemy import Select, and_, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.storage.tables import account, budget, budget_period
+from llm_backend.storage.moments import db_now
+from llm_backend.storage.tables import account, budget, budget_period, conversation
 
 WHOLE = ""
 """The subject of the budget that bounds all of an account."""
+
+CHAT = "chat"
+"""The kind of conversations that `/api/chats` makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,12 @@ class Account:
     """In the current period; since it was made, where the budget does not renew."""
     microusd_limit: int | None = None
     used_microusd: int = 0
+    each_token_limit: int | None = None
+    """Of each of its periods: without what was carried into the current one."""
+    each_microusd_limit: int | None = None
+    renewal: Literal["never", "day", "week", "month", "term"] = "never"
+    carries_over: bool = False
+    terms: list[str] | None = None
 
 
 OWN = [column for column in account.c if column.name in Account.__dataclass_fields__]
@@ -60,6 +71,17 @@ async def lock(session: AsyncSession, account_id: int) -> Account | None:
     return await find(session, account_id)
 
 
+async def lock_periods(session: AsyncSession, account_id: int) -> None:
+    """Hold the periods of all its budgets that have not ended: until the transaction ends nothing is reserved on them.
+
+    Whoever takes a right away does so after this: a reservation looks at key and account with these rows in hand.
+    """
+    going_on = or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > db_now())
+    # By number, as reservations take them: nobody waits crosswise.
+    periods = select(budget_period.c.id).where(budget_period.c.account_id == account_id, going_on)
+    await session.execute(periods.order_by(budget_period.c.id).with_for_update())
+
+
 async def find_active(session: AsyncSession, name: str) -> Account | None:
     """The one active account of that name."""
     return await _one(session, _read().where(account.c.name == name, account.c.active))
@@ -76,16 +98,31 @@ async def change(session: AsyncSession, account_id: int, values: dict[str, Any],
     await session.execute(update(account).where(account.c.id == account_id).values(**values, updated_at=now))
 
 
-async def close(session: AsyncSession, account_id: int, now: datetime) -> bool:
-    """Whether this closed it: from here on its keys are refused and its name is free. Twice changes nothing."""
+async def close(session: AsyncSession, account_id: int) -> bool:
+    """Whether this closed it: from here on its keys are refused and its name is free. Twice changes nothing.
+
+    The time is of the database's clock, as that of reservations.
+    """
     open_one = account.c.id == account_id, account.c.active
-    closed = update(account).where(*open_one).values(active=False, updated_at=now).returning(account.c.id)
+    closed = update(account).where(*open_one).values(active=False, updated_at=db_now()).returning(account.c.id)
     return (await session.execute(closed)).first() is not None
+
+
+async def active_names(session: AsyncSession, names: Collection[str]) -> set[str]:
+    """Which of `names` active accounts have."""
+    taken = select(account.c.name).where(account.c.active, account.c.name.in_(names))
+    return set((await session.execute(taken)).scalars())
+
+
+async def count_chats(session: AsyncSession, account_id: int) -> int:
+    """How many chats it has; none where it is no account."""
+    own = conversation.c.account_id == account_id, conversation.c.kind == CHAT
+    return int((await session.execute(select(func.count()).select_from(conversation).where(*own))).scalar_one())
 
 
 def _read() -> Select[Any]:
     """Accounts with the sums of the period that is now, by the database's clock."""
-    now = func.current_timestamp()
+    now = db_now()
     current = and_(
         budget_period.c.budget_id == budget.c.id,
         budget_period.c.starts_at <= now,
@@ -99,6 +136,11 @@ def _read() -> Select[Any]:
         func.coalesce(budget_period.c.microusd_limit, budget.c.microusd_limit).label("microusd_limit"),
         func.coalesce(budget_period.c.used_tokens, 0).label("used_tokens"),
         func.coalesce(budget_period.c.used_microusd, 0).label("used_microusd"),
+        budget.c.token_limit.label("each_token_limit"),
+        budget.c.microusd_limit.label("each_microusd_limit"),
+        func.coalesce(budget.c.renewal, "never").label("renewal"),
+        func.coalesce(budget.c.carries_over, false()).label("carries_over"),
+        budget.c.terms,
     ).select_from(account.outerjoin(budget, whole).outerjoin(budget_period, current))
 
 

@@ -1,11 +1,13 @@
-"""Statements on API keys. A key itself is never here: only what recognises it."""
+"""Statements on API keys. A key itself is never here: what recognises it is, and it encrypted where that is wanted."""
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import account, api_key
 
 
@@ -45,31 +47,45 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """A key, and the account that it opens."""
+    """A key, and the account that it opens, with that account's limits."""
 
     key: Key
     account_name: str
     is_active: bool
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent_requests: int | None
+    fits: bool
 
 
 COLUMNS = [column for column in api_key.c if column.name != "id"]
 
+OF_ACCOUNT = {
+    "account_name": account.c.name,
+    "is_active": account.c.active,
+    "requests_per_minute": account.c.requests_per_minute,
+    "tokens_per_minute": account.c.tokens_per_minute,
+    "fits": account.c.fits,
+    "concurrent_requests": account.c.concurrent_requests,
+}
+"""What a holder has of its account, by the holder's names."""
+
 
 async def add(session: AsyncSession, key: Key) -> None:
+    """A new key; the unique index raises where its public id is taken."""
     values = {column.name: getattr(key, column.name) for column in COLUMNS}
     await session.execute(insert(api_key).values(values))
 
 
 async def find(session: AsyncSession, public_id: str) -> Holder | None:
     """The key and its account, whatever state either is in."""
-    joined = select(account.c.name.label("account_name"), account.c.active, *COLUMNS)
-    query = joined.join_from(api_key, account).where(api_key.c.public_id == public_id)
+    beside = [column.label(f"account_{name}") for name, column in OF_ACCOUNT.items()]
+    query = select(*COLUMNS, *beside).join_from(api_key, account).where(api_key.c.public_id == public_id)
     row = (await session.execute(query)).mappings().first()
     if row is None:
         return None
-    rest = dict(row)
-    name, is_active = rest.pop("account_name"), rest.pop("active")
-    return Holder(Key(**rest), name, is_active)
+    key = Key(**{column.name: row[column.name] for column in COLUMNS})
+    return Holder(key, **{name: row[f"account_{name}"] for name in OF_ACCOUNT})
 
 
 async def of_account(session: AsyncSession, account_id: int) -> list[Key]:
@@ -87,6 +103,14 @@ async def first_in_use(session: AsyncSession, now: datetime) -> dict[int, Key]:
     return {key.account_id: key for key in found}
 
 
+async def of_version(session: AsyncSession, pepper_version: int) -> frozenset[str]:
+    """The public ids of the keys under that pepper that are not revoked."""
+    query = select(api_key.c.public_id).where(
+        api_key.c.pepper_version == pepper_version, api_key.c.revoked_at.is_(None)
+    )
+    return frozenset((await session.execute(query)).scalars())
+
+
 async def lock(session: AsyncSession, public_id: str) -> Key | None:
     """The key, changed by nobody else until the transaction ends."""
     query = select(*COLUMNS).where(api_key.c.public_id == public_id).with_for_update()
@@ -94,16 +118,20 @@ async def lock(session: AsyncSession, public_id: str) -> Key | None:
     return Key(**row) if row else None
 
 
-async def expire(session: AsyncSession, public_id: str, moment: datetime) -> None:
-    """From that moment on the key is refused."""
-    await session.execute(update(api_key).where(api_key.c.public_id == public_id).values(expires_at=moment))
+async def change(session: AsyncSession, public_id: str, values: dict[str, Any]) -> None:
+    """Put `values` in the place of what the key had."""
+    await session.execute(update(api_key).where(api_key.c.public_id == public_id).values(values))
 
 
-async def revoke(session: AsyncSession, public_id: str, now: datetime) -> bool:
-    """Whether this revoked it; from here on it is refused. Revoking twice keeps the first time."""
+async def revoke(session: AsyncSession, public_id: str) -> datetime | None:
+    """When this revoked it, by the database's clock: from here on it is refused, and cannot be read again.
+
+    None where it was revoked before: the first time stays.
+    """
     not_yet = api_key.c.public_id == public_id, api_key.c.revoked_at.is_(None)
-    revoked = update(api_key).where(*not_yet).values(revoked_at=now).returning(api_key.c.id)
-    return (await session.execute(revoked)).first() is not None
+    revoked = update(api_key).where(*not_yet).values(revoked_at=db_now(), sealed=None).returning(api_key.c.revoked_at)
+    row = (await session.execute(revoked)).first()
+    return row.revoked_at if row else None
 
 
 async def note_use(session: AsyncSession, public_id: str, day: date) -> None:

@@ -42,6 +42,12 @@ async def of_account(session: AsyncSession, account_id: int) -> list[User]:
     return [User(**row) for row in (await session.execute(own)).mappings()]
 
 
+async def by_code(session: AsyncSession, codes: Collection[str]) -> dict[str, int]:
+    """The numbers of those users that exist, by their codes."""
+    known = select(account_user.c.code, account_user.c.id).where(account_user.c.code.in_(codes))
+    return {row.code: row.id for row in await session.execute(known)}
+
+
 async def lock(session: AsyncSession, account_id: int, wanted: Collection[int]) -> list[User]:
     """The account's users and those that are wanted for it, held until the transaction ends."""
     concerned = or_(account_user.c.account_id == account_id, account_user.c.id.in_(wanted))

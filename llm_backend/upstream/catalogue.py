@@ -21,6 +21,10 @@ class Model:
     upstream_name: str
     context_length: int | None = None
     max_output_tokens: int | None = None
+    image_tokens: int | None = None
+    """The most that one image counts."""
+    audio_tokens_per_minute: int | None = None
+    page_tokens: int | None = None
 
     def view(self, owner: str) -> Json:
         """Show it as OpenAI's `Model`, with its sizes where they are known."""
@@ -86,7 +90,7 @@ class Catalogue:
         name = (await self._all_aliases(model)).get(model, model)
         known = self._models.get(name)
         if self._models and known is None:
-            raise _no_such(model)
+            raise no_such_model(model)
         return Route(self._upstream, name if known is None else known.upstream_name, model, known)
 
     async def list(self) -> Sequence[Json]:
@@ -104,7 +108,7 @@ class Catalogue:
         for view in await self.list():
             if view["id"] == model:
                 return view
-        raise _no_such(model)
+        raise no_such_model(model)
 
     async def close(self) -> None:
         await self._listing.close()
@@ -167,6 +171,7 @@ class Catalogue:
         return {"id": name, **{key: value for key, value in shown.items() if key != "id"}}
 
 
-def _no_such(model: str) -> ModelNotFound:
+def no_such_model(model: str) -> ModelNotFound:
+    """Say of a name that nothing answers to it here, or not to whoever asks: the two are told alike."""
     shown = model if is_model_id(model) else "…"
     return ModelNotFound(f"The model `{shown}` does not exist or you do not have access to it.", param="model")

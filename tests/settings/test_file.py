@@ -79,9 +79,9 @@ def test_unknown_keys_are_all_refused_with_the_nearest_known_one(load_file: Load
         "unknown key upstreams.a.urll; did you mean upstreams.a.url?",
         (
             "unknown key models.m.zzz; known here: audio_input_microusd_per_million, "
-            "audio_output_microusd_per_million, audio_tokens_per_minute, cached_input_microusd_per_million, context_length, "
-            "image_input_microusd_per_million, image_tokens, input_microusd_per_million, max_output_tokens, "
-            "output_microusd_per_million, page_tokens, prices, reasoning_microusd_per_million, upstream_model."
+            "audio_output_microusd_per_million, audio_tokens_per_minute, cached_input_microusd_per_million, "
+            "context_length, image_input_microusd_per_million, image_tokens, input_microusd_per_million, "
+            "max_output_tokens, output_microusd_per_million, page_tokens, prices, reasoning_microusd_per_million, upstream_model."
         ),
     ]
 

@@ -1,0 +1,193 @@
+"""One transaction of the ledger: entries that waited at the same moment, each with an outcome of its own."""
+
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, Void
+from llm_backend.domain.granting import Grant, grant
+from llm_backend.domain.sheet import Sheet, Terms
+from llm_backend.errors import BudgetExhausted, Unauthenticated
+from llm_backend.storage import usage
+from llm_backend.storage.driver import Rows, Step
+from llm_backend.storage.ledger import Charged, Reserved, Standing, Statements, Sums, read
+from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.usage import UsageRecord
+
+Writes = Generator[Step, Rows, list[Outcome]]
+
+
+class Transaction:
+    """Locks what the entries touch, decides on each in turn, and writes all of it."""
+
+    def __init__(self, statements: Statements, terms: Terms, entries: Sequence[Entry]) -> None:
+        self._statements = statements
+        self._terms = terms
+        self._entries = entries
+        self._reserves = [entry for entry in entries if isinstance(entry, Reserve)]
+        self._reservations: list[dict[str, Any]] = []
+        self._closed: list[dict[str, Any]] = []
+        self._records: list[UsageRecord] = []
+
+    def plan(self) -> Writes:
+        """The outcomes, in the order of the entries. Reservations are locked before sums, by every transaction."""
+        attempts = sorted(_attempt(entry) for entry in self._entries if not isinstance(entry, Reserve))
+        self._locked: dict[str, Reserved] = {}
+        self._charges: dict[str, list[Charged]] = {}
+        if attempts:
+            locked = read(Reserved, (yield self._statements.reserved(attempts)))
+            self._locked = {row.attempt_id: row for row in locked}
+            yield from self._look_back(row.attempt_id for row in locked if not _is_open(row))
+        periods = {each for row in self._locked.values() for each in _periods(row)}
+        accounts = {entry.account_id for entry in self._reserves}
+        sums = read(Sums, (yield self._statements.sums(accounts, periods)))
+        self._sheet = Sheet(sums, self._terms)
+        yield from self._look_at_callers()
+        outcomes = [self._enter(entry) for entry in self._entries]
+        yield from self._written()
+        return outcomes
+
+    def _look_back(self, attempts: Iterable[str]) -> Generator[Step, Rows, None]:
+        """Find what attempts were charged that someone has settled before."""
+        wanted = list(attempts)
+        if wanted:
+            for row in read(Charged, (yield self._statements.charged(wanted))):
+                self._charges.setdefault(row.attempt_id, []).append(row)
+
+    def _look_at_callers(self) -> Generator[Step, Rows, None]:
+        """Find whose keys and accounts are good: after the sums are locked, as whoever revokes one locks them first."""
+        self._good: set[tuple[int, str | None]] = set()
+        keys = {entry.key_id for entry in self._reserves if entry.key_id is not None}
+        if keys:
+            found = read(Standing, (yield self._statements.keys(keys)))
+            self._good |= {(row.account_id, row.key_id) for row in found if row.is_good}
+        keyless = {entry.account_id for entry in self._reserves if entry.key_id is None}
+        if keyless:
+            rows = yield self._statements.accounts(keyless)
+            self._good |= {(account_id, None) for account_id, is_active in rows if is_active}
+
+    def _enter(self, entry: Entry) -> Outcome:
+        match entry:
+            case Reserve():
+                return self._reserve(entry)
+            case Settle():
+                return self._settle(entry.record)
+            case Void():
+                return self._void(entry.attempt_id)
+
+    def _reserve(self, entry: Reserve) -> Outcome:
+        if (entry.account_id, entry.key_id) not in self._good:
+            return Unauthenticated()
+        ceilings = self._sheet.ceilings(entry.account_id, entry.key_id, entry.model)
+        if ceilings is None:
+            return PeriodMissing()
+        try:
+            granted = grant(entry.ask, ceilings)
+        except BudgetExhausted as refusal:
+            return refusal
+        for sums in ceilings:
+            self._sheet.add(
+                sums.id, reserved_tokens=granted.reserved_tokens, reserved_microusd=granted.reserved_microusd
+            )
+        by_kind = {sums.subject.partition(":")[0]: sums.id for sums in ceilings}
+        self._reservations.append(self._row(entry, granted, by_kind))
+        return Granted(granted, self._sheet.balance(ceilings[0].id))
+
+    def _row(self, entry: Reserve, granted: Grant, periods: dict[str, int]) -> dict[str, Any]:
+        return {
+            "attempt_id": entry.attempt_id,
+            "account_id": entry.account_id,
+            "key_id": entry.key_id,
+            # The upstream is chosen already: nothing happens between the reservation and the request.
+            "state": "dispatched",
+            "owner": self._terms.owner,
+            "lease": self._terms.lease_seconds,
+            "account_period_id": periods[""],
+            "key_period_id": periods.get("key"),
+            "model_period_id": periods.get("model"),
+            "reserved_tokens": granted.reserved_tokens,
+            "reserved_microusd": granted.reserved_microusd,
+            "observed_prompt_tokens": min(entry.observed_prompt_tokens, granted.reserved_tokens),
+            "observed_completion_tokens": 0,
+            "details": entry.details,
+        }
+
+    def _settle(self, record: UsageRecord) -> Outcome:
+        row = self._locked.get(record.attempt_id)
+        if row is None:
+            return LookupError(f"attempt {record.attempt_id} has no reservation")
+        placed = replace(
+            record,
+            account_period_id=row.account_period_id,
+            key_period_id=row.key_period_id,
+            model_period_id=row.model_period_id,
+        )
+        if _is_open(row):
+            is_over = record.total_tokens > row.reserved_tokens or record.cost_microusd > row.reserved_microusd
+            placed = replace(placed, overrun=is_over)
+            self._let_go(row, "voided" if record.basis == "void" else "settled")
+        else:
+            late = _adjustment(placed, self._charges.get(record.attempt_id, []))
+            if late is None:
+                return Done()
+            placed = late
+        self._charge(row, placed)
+        return Done(self._sheet.balance(row.account_period_id))
+
+    def _void(self, attempt_id: str) -> Outcome:
+        row = self._locked.get(attempt_id)
+        if row is None or not _is_open(row):
+            return Done()
+        self._let_go(row, "voided")
+        return Done(self._sheet.balance(row.account_period_id))
+
+    def _let_go(self, row: Reserved, state: str) -> None:
+        self._locked[row.attempt_id] = row._replace(state=state)
+        self._closed.append({"attempt": row.attempt_id, "to": state})
+        for period_id in _periods(row):
+            self._sheet.add(period_id, reserved_tokens=-row.reserved_tokens, reserved_microusd=-row.reserved_microusd)
+
+    def _charge(self, row: Reserved, record: UsageRecord) -> None:
+        self._records.append(record)
+        self._sheet.count(record)
+        for period_id in _periods(row):
+            self._sheet.add(period_id, used_tokens=record.total_tokens, used_microusd=record.cost_microusd)
+        for name in ("tokens", "microusd"):
+            self._sheet.warn(row.account_period_id, name, f"evt_{record.attempt_id}_{name}", record)
+
+    def _written(self) -> Generator[Step, Rows, None]:
+        if self._reservations:
+            yield self._statements.reserve(self._reservations)
+        if self._closed:
+            yield self._statements.close(self._closed)
+        if self._records:
+            yield self._statements.record([usage.values(record) for record in self._records])
+            yield self._statements.day(self._sheet.days())
+        moves = self._sheet.moves()
+        if moves:
+            yield self._statements.move(moves)
+        if self._sheet.events:
+            yield self._statements.event(self._sheet.events)
+
+
+def _attempt(entry: Settle | Void) -> str:
+    return entry.attempt_id if isinstance(entry, Void) else entry.record.attempt_id
+
+
+def _is_open(row: Reserved) -> bool:
+    return row.state in {"held", "dispatched"}
+
+
+def _periods(row: Reserved) -> list[int]:
+    every = (row.account_period_id, row.key_period_id, row.model_period_id)
+    return [each for each in every if each is not None]
+
+
+def _adjustment(record: UsageRecord, known: Sequence[Charged]) -> UsageRecord | None:
+    """The truth that came late, less what was charged in the owner's absence; None where the charge was the truth."""
+    charge = next((row for row in known if row.kind == "charge" and row.basis == "crash"), None)
+    if charge is None or any(row.kind == "adjustment" for row in known):
+        return None
+    already = charge._asdict()
+    names = ("prompt_tokens", "completion_tokens", *DAILY_SUMS[2:])
+    return replace(record, kind="adjustment", **{name: getattr(record, name) - already[name] for name in names})

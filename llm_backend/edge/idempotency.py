@@ -1,0 +1,84 @@
+"""The header `Idempotency-Key`: a POST that bears one is run once, and answered as often as it is sent."""
+
+from collections.abc import Awaitable, Callable
+from hashlib import sha256
+
+import orjson
+from starlette.responses import Response
+
+from llm_backend.domain.idempotency import PARAM, Keyed, Once, Tell
+from llm_backend.domain.results import Told
+from llm_backend.edge import problems
+from llm_backend.edge.call import Call
+from llm_backend.edge.replies import EVENT_STREAM_HEADERS, EventStream
+from llm_backend.errors import InvalidRequest, LLMBackendError
+
+HEADER = "idempotency-key"
+REPLAYED = "idempotent-replayed"
+LONGEST = 255
+
+_ERROR = 400
+
+
+async def answered_once(call: Call, answer: Callable[[], Awaitable[Response]], *, plainly: bool) -> Response:
+    """What `answer` returns, or what it returned when the same request came with the same key before.
+
+    `plainly`: whether the operation's errors are plain texts. Raises what `answer` raises, InvalidRequest for a key
+    that is none, and as `Idempotency.claim`.
+    """
+    key = call.headers.get(HEADER)
+    if key is None:
+        return await answer()
+    if not 0 < len(key) <= LONGEST or not key.isascii() or not key.isprintable():
+        message = f"An idempotency key has 1 to {LONGEST} printable ASCII characters."
+        raise InvalidRequest(message, param=PARAM, code="invalid_idempotency_key")
+    account_id = call.caller.account_id if call.caller else None
+    keyed = Keyed(account_id, key, _fingerprint(call), call.request_id)
+    claimed = await call.services.idempotency.claim(keyed, _telling(call, plainly=plainly))
+    if isinstance(claimed, Told):
+        call.log["replayed"] = True
+        return _again(claimed)
+    call.once = claimed
+    return await _first(claimed, answer)
+
+
+async def _first(once: Once, answer: Callable[[], Awaitable[Response]]) -> Response:
+    try:
+        response = await answer()
+    except Exception as error:
+        await once.refused(error if isinstance(error, LLMBackendError) else None)
+        raise
+    except BaseException:
+        # Interrupted: what was begun may still be under way, and ends without us.
+        once.leave()
+        raise
+    if isinstance(response, EventStream):
+        once.follow(response.settled())
+    else:
+        await once.answered(Told(response.status_code, response.headers["content-type"], bytes(response.body)))
+    return response
+
+
+def _again(told: Told) -> Response:
+    is_stream = told.content_type == EVENT_STREAM_HEADERS["content-type"]
+    headers = dict(EVENT_STREAM_HEADERS) if is_stream else {"content-type": told.content_type}
+    headers[REPLAYED] = "true"
+    if told.status >= _ERROR:
+        # However often it is asked for.
+        headers["x-should-retry"] = "false"
+    return Response(told.body, told.status, headers)
+
+
+def _telling(call: Call, *, plainly: bool) -> Tell:
+    def tell(error: LLMBackendError) -> Told:
+        response = problems.render(error, call.request_id, plainly=plainly)
+        return Told(response.status_code, response.headers["content-type"], bytes(response.body))
+
+    return tell
+
+
+def _fingerprint(call: Call) -> bytes:
+    """Of what is asked for, however it is spelled: two that differ are two requests."""
+    body = call.raw_body if call.body is None else orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
+    line = orjson.dumps([call.method, call.path, call.scope["query_string"].decode("latin-1")])
+    return sha256(line + b"\n" + body).digest()

@@ -1,0 +1,35 @@
+"""`/api/usage` and the explanation of budgets: for the administrator, and for each account of its own."""
+
+from starlette.responses import Response
+
+from llm_backend.domain.explanations import MOST_LINES
+from llm_backend.edge.call import Call
+from llm_backend.edge.replies import json_reply
+from llm_backend.edge.reports import explained, reported, wanted
+
+
+async def get_usage(call: Call, account_id: int | None = None) -> Response:
+    """What anyone used. Raises InvalidRequest."""
+    return await reported(call, wanted(call, "account", account_id=account_id))
+
+
+async def get_own_usage(call: Call) -> Response:
+    """What the caller used. Raises InvalidRequest."""
+    return await reported(call, wanted(call, "day", account_id=_own(call)))
+
+
+async def explain_budget(call: Call, account_id: int, limit: int = MOST_LINES) -> Response:
+    """What the account's budgets are made of. Raises NotFound."""
+    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit)))
+
+
+async def explain_own_budget(call: Call, limit: int = MOST_LINES) -> Response:
+    """What the caller's budgets are made of."""
+    account_id = _own(call)
+    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit)))
+
+
+def _own(call: Call) -> int:
+    if call.caller is None:
+        raise AssertionError("What is an account's own has a caller.")
+    return call.caller.account_id

@@ -1,0 +1,233 @@
+"""The parts, made from the settings: what needs a running loop is made when the server starts."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from llm_backend.domain.account_budgets import AccountBudgets
+from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs, Desk
+from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
+from llm_backend.domain.backlog import Backlog
+from llm_backend.domain.batches import Batches
+from llm_backend.domain.chats import Chats
+from llm_backend.domain.clock import Clock, uuid7
+from llm_backend.domain.directory import Directory
+from llm_backend.domain.document import Document
+from llm_backend.domain.estimates import Estimates
+from llm_backend.domain.exchange import Bench
+from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.idempotency import Idempotency
+from llm_backend.domain.keys import Keys
+from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.metering import Metering
+from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.reports import Reports
+from llm_backend.domain.rounds import Rounds
+from llm_backend.domain.secrets import Secrets, unlock
+from llm_backend.domain.services import Services
+from llm_backend.domain.sheet import Terms
+from llm_backend.domain.streams import StreamLimits
+from llm_backend.domain.upkeep import Upkeep
+from llm_backend.domain.usage import Price
+from llm_backend.domain.users import Users
+from llm_backend.edge.admission import Admission
+from llm_backend.metrics import Metrics
+from llm_backend.settings import ModelSettings, Settings
+from llm_backend.storage.database import Database
+from llm_backend.upstream.catalogue import Catalogue, Model
+from llm_backend.upstream.circuit import Circuit
+from llm_backend.upstream.client import HttpTransport
+from llm_backend.upstream.deadlines import Timeouts
+from llm_backend.upstream.echo import Echo, EchoTransport
+from llm_backend.upstream.upstream import Manner, Upstream
+from llm_backend.upstream.wire import Transport
+
+OPEN_ACCOUNT = "open"
+"""Whom everything is recorded for where no key is asked for."""
+
+BEAT_SECONDS = 1.0
+SWEEP_SECONDS = 10.0
+TIDY_SECONDS = 3600.0
+LEASE_SECONDS = 60
+"""For how long a process that says nothing is believed to live."""
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The configured upstream's: HTTP, or the echo model in this process."""
+    upstream = settings.upstream
+    if upstream.url is None:
+        return EchoTransport(Echo())
+    key = upstream.key.get_secret_value() if upstream.key else None
+    connect_seconds = settings.timeouts.connect_seconds
+    return HttpTransport(upstream.url, key, connect_seconds=connect_seconds, allow_http=upstream.allow_http)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Makes the parts that need a running loop."""
+
+    settings: Settings
+    clock: Clock
+    transport: Transport
+    admission: Admission
+    metrics: Metrics
+
+    async def open(self, stack: AsyncExitStack, document: Document) -> Services:
+        """All of them; `stack` lets go of them in the opposite order."""
+        settings = self.settings
+        database = Database(settings.database_url.get_secret_value())
+        stack.push_async_callback(database.close)
+        if settings.metrics_port is not None:
+            stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
+        upstream = self._upstream()
+        stack.push_async_callback(upstream.close)
+        catalogue = self._catalogue(upstream)
+        stack.push_async_callback(catalogue.close)
+        exchanges = await self._exchanges(stack, database, catalogue)
+        secrets = await self._secrets(database)
+        keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
+        accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
+        return Services(
+            authentication=await self._authentication(accounts, keys),
+            accounts=accounts,
+            batches=Batches(database, accounts, keys, self.clock),
+            budgets=AccountBudgets(database, self.clock),
+            keys=keys,
+            users=Users(database, self.clock),
+            directory=Directory(database, self.clock),
+            reports=Reports(database, self.clock),
+            explanations=Explanations(database),
+            admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
+            catalogue=catalogue,
+            exchanges=exchanges,
+            chats=Chats(Desk(database, self.clock, catalogue, exchanges, _customs(settings))),
+            idempotency=Idempotency(database, secrets),
+            readiness=Readiness(database, upstream, lambda: self.admission.is_draining),
+            metrics=self.metrics,
+            document=document,
+        )
+
+    async def _exchanges(self, stack: AsyncExitStack, database: Database, catalogue: Catalogue) -> Exchanges:
+        """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
+        settings = self.settings
+        ledger = Ledger(database, _terms(settings, uuid7(self.clock.now())))
+        backlog = Backlog(ledger, settings.home / "journal", self.metrics)
+        stack.push_async_callback(backlog.close)
+        metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
+        bench = Bench(
+            metering,
+            Estimates(),
+            self.clock,
+            settings.timeouts.total_seconds,
+            settings.budgets.default_output_tokens,
+            settings.log.prompts,
+        )
+        exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
+        upkeep = Upkeep(ledger, metering, backlog, exchanges)
+        await upkeep.recover(alone=database.is_sqlite)
+        # What the last exchanges leave, once the rounds are over.
+        stack.push_async_callback(backlog.replay)
+        rounds = Rounds()
+        stack.push_async_callback(rounds.close)
+        for seconds, work in ((BEAT_SECONDS, upkeep.beat), (SWEEP_SECONDS, upkeep.sweep), (TIDY_SECONDS, upkeep.tidy)):
+            rounds.every(seconds, work)
+        stack.push_async_callback(exchanges.close)
+        return exchanges
+
+    def _upstream(self) -> Upstream:
+        key = self.settings.upstream.key
+        return Upstream(
+            self.settings.upstream.name,
+            self.transport,
+            timeouts=_timeouts(self.settings),
+            circuit=Circuit(self.clock.monotonic),
+            secrets=(key.get_secret_value(),) if key else (),
+            manner=Manner(self.settings.upstream.output_cap_field, self.settings.upstream.on_disconnect == "drain"),
+        )
+
+    def _catalogue(self, upstream: Upstream) -> Catalogue:
+        return Catalogue(
+            upstream,
+            models=[_model(name, model) for name, model in self.settings.models.items()],
+            aliases=self.settings.aliases,
+            default_model=self.settings.default_model,
+            clock=self.clock.monotonic,
+        )
+
+    async def _secrets(self, database: Database) -> Secrets:
+        key = self.settings.secret_key
+        return await unlock(database, key.get_secret_value() if key else None, self.clock)
+
+    async def _authentication(self, accounts: Accounts, keys: Keys) -> Authentication | OpenDoor:
+        if self.settings.auth == "open":
+            return OpenDoor(await accounts.ensure(OPEN_ACCOUNT))
+        return Authentication(keys, self.clock)
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    configured = settings.timeouts
+    return Timeouts(
+        connect=configured.connect_seconds,
+        first_byte=configured.first_byte_seconds,
+        first_byte_streamed=configured.stream_first_byte_seconds,
+        idle=configured.idle_seconds,
+        total=configured.total_seconds,
+        total_streamed=configured.stream_total_seconds,
+    )
+
+
+def _model(name: str, model: ModelSettings) -> Model:
+    return Model(
+        name,
+        model.upstream_model or name,
+        context_length=model.context_length,
+        max_output_tokens=model.max_output_tokens,
+        image_tokens=model.image_tokens,
+        audio_tokens_per_minute=model.audio_tokens_per_minute,
+        page_tokens=model.page_tokens,
+    )
+
+
+def _prices(settings: Settings) -> dict[str, Price]:
+    """Of the models that have one; what is not said of a price is free, and cached input costs as much as other."""
+    prices = {}
+    for name, model in settings.models.items():
+        of_input = model.input_microusd_per_million or 0
+        of_cached = model.cached_input_microusd_per_million
+        prices[name] = Price(
+            input_microusd=of_input,
+            cached_input_microusd=of_input if of_cached is None else of_cached,
+            output_microusd=model.output_microusd_per_million or 0,
+        )
+    return prices
+
+
+def _terms(settings: Settings, owner: str) -> Terms:
+    budgets = settings.budgets
+    return Terms(owner, LEASE_SECONDS, budgets.soft_limit_percent, tells=budgets.webhook_url is not None)
+
+
+def _customs(settings: Settings) -> Customs:
+    """What holds below `/api/chats`."""
+    chats = settings.chats
+    return Customs(
+        models={CHAT_COMPLETION: chats.chat_model, TEXT_COMPLETION: chats.text_model},
+        default_model=settings.default_model,
+        temperature=chats.temperature,
+        prefixes={
+            "system": chats.prefixes.instruction,
+            "user": chats.prefixes.user,
+            "assistant": chats.prefixes.assistant,
+        },
+        soft_limit_percent=settings.budgets.soft_limit_percent,
+    )
+
+
+def _stream_limits(settings: Settings) -> StreamLimits:
+    limits = settings.limits
+    return StreamLimits(
+        queue_bytes=limits.stream_queue_bytes,
+        stall_seconds=limits.stall_seconds,
+        keep_alive_seconds=limits.keep_alive_seconds,
+    )

@@ -1,0 +1,171 @@
+"""Statements on idempotency keys: which requests are under way, and what those that ended came to."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import and_, delete, exists, not_, select, tuple_, update
+from sqlalchemy.engine import CursorResult
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql import ColumnElement
+
+from llm_backend.storage.database import insert_once
+from llm_backend.storage.moments import db_now
+from llm_backend.storage.tables import idempotency_key, reservation, usage_record
+
+KEPT_SECONDS = 24 * 3600
+"""From a key's first use to the moment at which it is as if never used."""
+
+SLACK = timedelta(hours=1)
+"""How far the clock that ends an attempt may lie behind the database's."""
+
+PURGED_AT_ONCE = 500
+
+_KEY = ("holder", "key_hash")
+_C = idempotency_key.c
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request's hold on a key: `owner` is made for it, and is no other's."""
+
+    holder: str
+    """`account:<id>`, or `admin`."""
+    key_hash: bytes
+    fingerprint: bytes
+    request_id: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A key that was used before."""
+
+    fingerprint: bytes
+    request_id: str
+    state: str
+    status: int | None
+    result: bytes | None
+    created_at: datetime
+    is_alive: bool
+    """Whether whoever runs its request is believed to live."""
+    is_over: bool
+    """Whether it was kept for as long as keys are kept."""
+
+
+async def add(session: AsyncSession, claim: Claim, lease_seconds: float) -> bool:
+    """Hold the key, if nobody ever did; whether it is held now."""
+    added = await session.execute(insert_once(session, idempotency_key, _begun(claim, lease_seconds), _KEY))
+    return added.first() is not None
+
+
+async def find(session: AsyncSession, claim: Claim) -> Held | None:
+    """Whoever has the key; nobody else learns of it or takes it before this transaction ends."""
+    is_alive = and_(_C.state == "running", _C.lease_until > db_now())
+    asked = (
+        select(
+            _C.fingerprint,
+            _C.request_id,
+            _C.state,
+            _C.status,
+            _C.result,
+            _C.created_at,
+            is_alive.label("is_alive"),
+            (_C.expires_at <= db_now()).label("is_over"),
+        )
+        .where(_is_key(claim))
+        .with_for_update()
+    )
+    row = (await session.execute(asked)).mappings().first()
+    return Held(**row) if row else None
+
+
+async def take_over(session: AsyncSession, claim: Claim, lease_seconds: float) -> None:
+    """Hold the key in the place of whoever had it."""
+    anew: dict[str, Any] = {"status": None, "result": None, **_begun(claim, lease_seconds)}
+    await session.execute(update(idempotency_key).where(_is_key(claim)).values(anew))
+
+
+async def renew(session: AsyncSession, claim: Claim, lease_seconds: float) -> None:
+    """Say that the request still runs."""
+    await session.execute(
+        update(idempotency_key)
+        .where(_is_held_by(claim), _C.state == "running")
+        .values(lease_until=db_now(lease_seconds))
+    )
+
+
+async def finish(session: AsyncSession, claim: Claim, status: int, result: bytes | None) -> None:
+    """Keep what the request came to. Does nothing where the key was taken over."""
+    done = {"state": "done", "status": status, "result": result}
+    await session.execute(update(idempotency_key).where(_is_held_by(claim)).values(done))
+
+
+async def spoil(session: AsyncSession, claim: Claim) -> None:
+    """Note that the request ended without a result, and has to be paid. Does nothing where the key was taken over."""
+    broken = {"state": "broken", "status": None, "result": None}
+    await session.execute(update(idempotency_key).where(_is_held_by(claim)).values(broken))
+
+
+async def spoil_left(session: AsyncSession, claim: Claim) -> None:
+    """As `spoil`, for the one who died and whose key `claim` asks for."""
+    await session.execute(update(idempotency_key).where(_is_key(claim)).values(state="broken"))
+
+
+async def release(session: AsyncSession, claim: Claim) -> None:
+    """Forget a request of which nothing is to be kept. Does nothing where something is."""
+    await session.execute(delete(idempotency_key).where(_is_held_by(claim), _C.state == "running"))
+
+
+async def open_details(session: AsyncSession, account_id: int) -> list[bytes]:
+    """The details of each attempt of the account that is neither settled nor voided."""
+    is_open = reservation.c.state.in_(("held", "dispatched"))
+    found = select(reservation.c.details).where(reservation.c.account_id == account_id, is_open)
+    return list((await session.execute(found)).scalars())
+
+
+async def was_charged(session: AsyncSession, account_id: int, held: Held) -> bool:
+    """Whether the account has to pay for the request that had the key."""
+    charged = exists().where(
+        usage_record.c.account_id == account_id,
+        usage_record.c.ended_at >= held.created_at - SLACK,
+        usage_record.c.request_id == held.request_id,
+        usage_record.c.basis != "void",
+    )
+    return bool((await session.execute(select(charged))).scalar_one())
+
+
+async def purge(session: AsyncSession) -> int:
+    """Forget some of the keys that were kept long enough, none of which still runs; how many."""
+    is_alive = and_(_C.state == "running", _C.lease_until > db_now())
+    old = (
+        select(*(_C[name] for name in _KEY))
+        .where(_C.expires_at <= db_now(), not_(is_alive))
+        .limit(PURGED_AT_ONCE)
+        .with_for_update(skip_locked=True)
+    )
+    columns = tuple_(*(_C[name] for name in _KEY))
+    purged: CursorResult[Any] = await session.execute(delete(idempotency_key).where(columns.in_(old)))  # type: ignore[assignment]
+    return purged.rowcount
+
+
+def _begun(claim: Claim, lease_seconds: float) -> dict[str, Any]:
+    return {
+        "holder": claim.holder,
+        "key_hash": claim.key_hash,
+        "fingerprint": claim.fingerprint,
+        "request_id": claim.request_id,
+        "state": "running",
+        "owner": claim.owner,
+        "lease_until": db_now(lease_seconds),
+        "created_at": db_now(),
+        "expires_at": db_now(KEPT_SECONDS),
+    }
+
+
+def _is_key(claim: Claim) -> ColumnElement[bool]:
+    return and_(_C.holder == claim.holder, _C.key_hash == claim.key_hash)
+
+
+def _is_held_by(claim: Claim) -> ColumnElement[bool]:
+    return and_(_is_key(claim), _C.owner == claim.owner)
