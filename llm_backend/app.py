@@ -30,10 +30,12 @@ from llm_backend.domain.chats import Chats
 from llm_backend.domain.clock import Clock, SystemClock
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
+from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.metering import Metering
@@ -189,6 +191,8 @@ class Parts:
             directory=Directory(database, self.clock),
             reports=Reports(database, self.clock),
             explanations=Explanations(database),
+            exports=Exports(database, self.clock),
+            erasure=Erasure(database, accounts, self.clock),
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,
