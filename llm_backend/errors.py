@@ -15,7 +15,8 @@ LLMBackendError
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
 ├── PermissionDenied            a good key that may not do this
 ├── IdempotencyConflict         what was asked for is under way, or its result cannot be told again
-├── RateLimited                 the upstream asks to wait
+├── RateLimited                 too many requests in a minute, or at once
+│   └── TokensLimited           too many tokens in a minute
 ├── BudgetExhausted             the account's budget does not allow it
 ├── RanAway                     an upstream that did not stop
 ├── KeyRevoked                  its key was taken away while the answer ran
@@ -24,6 +25,7 @@ LLMBackendError
 ├── Internal                    a fault of our own
 ├── Unavailable                 not now; try again
 │   ├── DatabaseUnavailable
+│   ├── LimitsAway              the shared rate limits, where nothing may pass without them
 │   ├── Overloaded
 │   └── Draining
 └── UpstreamFailed              who answers for us did not
@@ -37,6 +39,7 @@ LLMBackendError
 Errors know what to say; `edge/problems.py` alone knows which status each one has.
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 Json = Any
@@ -170,10 +173,27 @@ class IdempotencyConflict(LLMBackendError):
 
 
 class RateLimited(LLMBackendError):
-    """Too much in too short a time."""
+    """Too much in too short a time; `headers` say how much there may be."""
 
     type = "requests"
     code = "rate_limit_exceeded"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        retry_after_seconds: int | None = None,
+        should_retry: bool | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds, should_retry=should_retry)
+        self.headers = headers or {}
+
+
+class TokensLimited(RateLimited):
+    """Too many tokens in a minute."""
+
+    type = "tokens"
 
 
 class BudgetExhausted(LLMBackendError):
@@ -251,6 +271,15 @@ class DatabaseUnavailable(Unavailable):
 
     def __init__(self, message: str = "The database is not available.", *, retry_after_seconds: int = 2) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
+
+
+class LimitsAway(Unavailable):
+    """The shared rate limits do not answer, and nothing may pass without them."""
+
+    code = "limits_unavailable"
+
+    def __init__(self, message: str = "The rate limits are not available.") -> None:
+        super().__init__(message, retry_after_seconds=1)
 
 
 class Overloaded(Unavailable):

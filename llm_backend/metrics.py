@@ -33,6 +33,11 @@ class Metrics:
         self.pending = Gauge(
             "llm_backend_usage_records_pending", "Usage records that wait for the database.", registry=registry
         )
+        self.ratelimit_degraded = Gauge(
+            "llm_backend_ratelimit_degraded",
+            "1 while the shared rate limits do not answer and each process keeps its own.",
+            registry=registry,
+        )
         self.running = Gauge("llm_backend_exchanges_running", "Requests at an upstream now.", registry=registry)
 
     def serve(self, host: str, port: int) -> Callable[[], None]:

@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import date
 
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
@@ -13,14 +14,17 @@ from llm_backend.domain.chats import Chats
 from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
+from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.metering import Metering
+from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.reports import Reports
 from llm_backend.domain.rounds import Rounds
@@ -34,6 +38,7 @@ from llm_backend.domain.users import Users
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
 from llm_backend.settings import ModelSettings, Settings
+from llm_backend.settings.tables import Prices as PricesTable
 from llm_backend.storage.database import Database
 from llm_backend.upstream.catalogue import Catalogue, Model
 from llm_backend.upstream.circuit import Circuit
@@ -98,6 +103,8 @@ class Parts:
             directory=Directory(database, self.clock),
             reports=Reports(database, self.clock),
             explanations=Explanations(database),
+            exports=Exports(database, self.clock),
+            erasure=Erasure(database, accounts, self.clock),
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,
@@ -114,7 +121,7 @@ class Parts:
         ledger = Ledger(database, _terms(settings, uuid7(self.clock.now())))
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
-        metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
+        metering = Metering(ledger, backlog, _prices(settings, self.clock), self.clock, self.metrics)
         bench = Bench(
             metering,
             Estimates(),
@@ -189,18 +196,28 @@ def _model(name: str, model: ModelSettings) -> Model:
     )
 
 
-def _prices(settings: Settings) -> dict[str, Price]:
-    """Of the models that have one; what is not said of a price is free, and cached input costs as much as other."""
-    prices = {}
+def _prices(settings: Settings, clock: Clock) -> Prices:
+    """Of all models: their own, until the first of their dated ones holds."""
+    priced = {}
     for name, model in settings.models.items():
-        of_input = model.input_microusd_per_million or 0
-        of_cached = model.cached_input_microusd_per_million
-        prices[name] = Price(
-            input_microusd=of_input,
-            cached_input_microusd=of_input if of_cached is None else of_cached,
-            output_microusd=model.output_microusd_per_million or 0,
-        )
-    return prices
+        dated = [Dated(each.starts, _price(each)) for each in model.prices]
+        priced[name] = [*dated, Dated(date.min, _price(model))]
+    return Prices(priced, clock.now)
+
+
+def _price(told: PricesTable) -> Price | None:
+    """None where nothing is said; else what is not said of a side is free."""
+    rates = {
+        "input_microusd": told.input_microusd_per_million,
+        "cached_input_microusd": told.cached_input_microusd_per_million,
+        "audio_input_microusd": told.audio_input_microusd_per_million,
+        "image_input_microusd": told.image_input_microusd_per_million,
+        "output_microusd": told.output_microusd_per_million,
+        "reasoning_microusd": told.reasoning_microusd_per_million,
+        "audio_output_microusd": told.audio_output_microusd_per_million,
+    }
+    known = {name: rate for name, rate in rates.items() if rate is not None}
+    return Price(**known) if known else None
 
 
 def _terms(settings: Settings, owner: str) -> Terms:

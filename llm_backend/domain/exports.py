@@ -7,6 +7,7 @@ are base64, moments ISO 8601 in UTC. Of keys there is what recognises them, and 
 import hashlib
 from base64 import b64encode
 from collections.abc import Callable
+from contextlib import aclosing
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -53,10 +54,11 @@ class Exports:
             say(await self._header(session, scope))
             counts = dict.fromkeys(there, 0)
             for kind in KINDS:
-                async for page in dumps.pages(session, kind, scope):
-                    say(*({"kind": kind.name, "row": row} for row in page))
-                    counts[kind.name] += len(page)
-                    progress(sum(counts.values()), sum(there.values()))
+                async with aclosing(dumps.pages(session, kind, scope)) as pages:
+                    async for page in pages:
+                        say(*({"kind": kind.name, "row": row} for row in page))
+                        counts[kind.name] += len(page)
+                        progress(sum(counts.values()), sum(there.values()))
         say({"kind": "end", "counts": counts, "sha256": digest.hexdigest()})
         return counts
 

@@ -80,7 +80,8 @@ def _room(ask: Ask, sums: Sums, *, with_reserved: bool) -> int:
     room = (left - ask.prompt_tokens) // ask.choices
     if ask.price is not None and sums.microusd_limit is not None:
         left = _left(sums.microusd_limit, _money(sums) if with_reserved else sums.used_microusd)
-        room = min(room, ask.price.output_room(left, ask.prompt_tokens, ask.choices))
+        fits = ask.price.most(ask.prompt_tokens, 0) <= left
+        room = min(room, ask.price.output_room(left, ask.prompt_tokens, ask.choices) if fits else -1)
     return room
 
 

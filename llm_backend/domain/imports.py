@@ -31,6 +31,9 @@ from llm_backend.storage.dumps import BY_NAME, PAGE, Kind, Row
 NAMED_AT_MOST = 5
 """Of what stands in the way, so many are told by name."""
 
+NUMBERED_TARGETS = {"account": "account", "budget": "account", "user": "user"}
+"""What an audit record names by a number, and of which kind that is."""
+
 Moved = defaultdict[str, dict[int, int]]
 """The ids that changed, old to new, by kind."""
 
@@ -205,9 +208,11 @@ def _row(kind: Kind, line: Json, moved: Moved) -> Row:
         raise NotAnExport(f"A {kind.name} of the file has a value that is none of its kind.") from error
     for name, of in kind.references.items():
         row[name] = moved[of].get(row[name], row[name])
-    if kind.name == "audit_record" and row["target_kind"] in {"account", "user"}:
-        number = int(row["target_id"])
-        row["target_id"] = str(moved[row["target_kind"]].get(number, number))
+    if kind.name == "audit_record" and row["target_kind"] in NUMBERED_TARGETS:
+        # The number may have a subject behind it.
+        number, slash, rest = row["target_id"].partition("/")
+        now = moved[NUMBERED_TARGETS[row["target_kind"]]].get(int(number), number)
+        row["target_id"] = f"{now}{slash}{rest}"
     if kind.name == "reservation" and moved["account"]:
         row["details"] = _of_account(row["details"], row["account_id"])
     return row

@@ -9,7 +9,8 @@ from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Settle, Void
 from llm_backend.domain.granting import Ask
 from llm_backend.domain.ledger import Ledger
-from llm_backend.domain.usage import Basis, Price, Prices, Usage
+from llm_backend.domain.prices import Prices
+from llm_backend.domain.usage import Basis, Price, Usage
 from llm_backend.domain.work import Attempt, Details, Ending, Work
 from llm_backend.errors import Unavailable
 from llm_backend.metrics import Metrics

@@ -9,8 +9,10 @@ from llm_backend.domain.batches import Batches
 from llm_backend.domain.chats import Chats
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
+from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
+from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.readiness import Readiness
@@ -34,6 +36,8 @@ class Services:
     directory: Directory
     reports: Reports
     explanations: Explanations
+    exports: Exports
+    erasure: Erasure
     catalogue: Catalogue
     exchanges: Exchanges
     chats: Chats

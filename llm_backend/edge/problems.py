@@ -108,6 +108,8 @@ def _headers(error: LLMBackendError) -> dict[str, str]:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
+    if isinstance(error, RateLimited):
+        headers.update(error.headers)
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"
     return headers

@@ -1,6 +1,6 @@
 """Statements that move data: rows of all kinds read in one order from one state, and put in under ids that are free."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,12 +84,14 @@ async def count(session: AsyncSession, kind: Kind, scope: Scope) -> int:
     return int((await session.execute(counted)).scalar_one())
 
 
-async def pages(session: AsyncSession, kind: Kind, scope: Scope) -> AsyncIterator[list[Row]]:
+async def pages(session: AsyncSession, kind: Kind, scope: Scope) -> AsyncGenerator[list[Row], None]:
     """The rows of a kind, in the order of its primary key."""
     query = select(*kind.table.c).where(_within(kind, scope)).order_by(*kind.table.primary_key.columns)
+    # Texts and no more: SQLAlchemy's own kind of text is no name of a JSON object.
+    names = ["".join(column.name) for column in kind.table.c]
     result = await session.stream(query.execution_options(yield_per=PAGE))
-    async for page in result.mappings().partitions():
-        yield [dict(row) for row in page]
+    async for page in result.partitions():
+        yield [dict(zip(names, row, strict=True)) for row in page]
 
 
 async def place(session: AsyncSession, table: Table, rows: Sequence[Row]) -> dict[int, int]:
@@ -116,8 +118,9 @@ async def count_on_from(session: AsyncSession, table: Table, highest: int) -> No
     """Let no id up to `highest` be given to a row that comes without one."""
     if session.get_bind().dialect.name == "postgresql":
         sequence = func.pg_get_serial_sequence(table.name, "id")
-        last = select(func.coalesce(func.max(table.c.id), 0)).scalar_subquery()
-        await session.execute(select(func.setval(sequence, func.greatest(func.nextval(sequence), last, highest))))
+        # Its next number is asked for and put back: it may be past all that is there.
+        following = func.greatest(func.nextval(sequence), highest + 1)
+        await session.execute(select(func.setval(sequence, following, false())))
         return
     # The row is there from the first insert on.
     named = {"name": table.name, "highest": highest}
@@ -160,7 +163,8 @@ def _within(kind: Kind, scope: Scope) -> ColumnElement[bool]:
         keys = select(api_key.c.public_id).where(api_key.c.account_id == scope.account_id)
         users = select(cast(account_user.c.id, Text)).where(account_user.c.account_id == scope.account_id)
         return or_(
-            _about("account", literal(str(scope.account_id)).label(None)),
+            and_(audit_record.c.target_kind == "account", audit_record.c.target_id == str(scope.account_id)),
+            and_(audit_record.c.target_kind == "budget", audit_record.c.target_id.startswith(f"{scope.account_id}/")),
             and_(audit_record.c.target_kind == "key", audit_record.c.target_id.in_(keys)),
             and_(audit_record.c.target_kind == "user", audit_record.c.target_id.in_(users)),
         )
@@ -179,7 +183,3 @@ def _of_user(kind: Kind, code: str) -> ColumnElement[bool]:
         own: Select[Any] = select(cast(account_user.c.id, Text)).where(account_user.c.code == code)
         return and_(audit_record.c.target_kind == "user", audit_record.c.target_id.in_(own))
     return false()
-
-
-def _about(target_kind: str, target_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    return and_(audit_record.c.target_kind == target_kind, audit_record.c.target_id == target_id)

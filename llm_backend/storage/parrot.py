@@ -1,6 +1,6 @@
 """Statements on a Parrot database, which is only read, and on what its accounts have used, which is entered here."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,11 +14,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    bindparam,
     cast,
     func,
     insert,
     inspect,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -89,7 +91,13 @@ async def count(session: AsyncSession, table: Table) -> int:
     return int((await session.execute(select(func.count()).select_from(table))).scalar_one())
 
 
-async def pages(session: AsyncSession, table: Table) -> AsyncIterator[list[Row]]:
+async def highest(session: AsyncSession, name: str) -> int:
+    """The highest number of a row of the table `name`."""
+    newest = select(func.coalesce(func.max(_foreign.tables[name].c.id), 0))
+    return int((await session.execute(newest)).scalar_one())
+
+
+async def pages(session: AsyncSession, table: Table) -> AsyncGenerator[list[Row], None]:
     """The rows of a table, by number; messages by chat, oldest first. Moments are in UTC, or None."""
     there = (await _there(session))[table.name]
     columns = [
@@ -133,6 +141,16 @@ async def enter(session: AsyncSession, record: UsageRecord, now: datetime) -> No
         **{name: getattr(record, name) for name in DAILY_SUMS},
     }
     await session.execute(insert(tables.usage_day).values(day))
+
+
+async def note_sequences(session: AsyncSession, following: Mapping[int, int]) -> None:
+    """Keep the next message's place of each conversation."""
+    own = tables.conversation.c.id == bindparam("number")
+    if following:
+        values = [{"number": number, "following": sequence} for number, sequence in following.items()]
+        noted = update(tables.conversation).where(own).values(next_sequence=bindparam("following"))
+        connection = await session.connection()
+        await connection.execute(noted, values)
 
 
 async def _there(session: AsyncSession) -> dict[str, set[str]]:

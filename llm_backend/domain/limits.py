@@ -1,0 +1,125 @@
+"""How fast and how much at once: what a request takes of the limits of its key, its account and its model."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import astuple, dataclass
+from math import ceil
+
+from llm_backend.domain.allowances import NONE, Allowance
+from llm_backend.domain.rate_headers import duration, rate_headers, wait_seconds
+from llm_backend.errors import LimitsAway, RateLimited, TokensLimited
+from llm_backend.metrics import Metrics
+from llm_backend.storage.buckets import Buckets, BucketsAway, State, Take, Taken
+
+_KINDS = {"requests": RateLimited, "tokens": TokensLimited, "slots": RateLimited}
+_UNITS = {"requests": "requests per minute", "tokens": "tokens per minute", "slots": "concurrent requests"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks for what."""
+
+    id: str
+    """Of the request: no two that run have the same."""
+    account_id: int
+    key_id: str | None
+    model: str
+    tokens: int
+    """The most that it may come to."""
+    of_key: Allowance = NONE
+    of_account: Allowance = NONE
+    of_model: Allowance = NONE
+
+
+class Permit:
+    """Leave for one request. `headers` are for its answer, whatever that is."""
+
+    def __init__(self, buckets: Buckets, request_id: str, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        self._buckets = buckets
+        self._request_id = request_id
+
+    async def settle(self, tokens: int) -> None:
+        """The request is over and came to `tokens`, 0 where it never ran. Only the first time counts."""
+        await self._buckets.settle(self._request_id, tokens)
+
+
+class Limits:
+    """Admits requests, each by all of its limits or not at all."""
+
+    def __init__(self, buckets: Buckets, metrics: Metrics, of_each_key: Allowance = NONE) -> None:
+        """`of_each_key` holds where a key has no limit of its own."""
+        self._buckets = buckets
+        self._of_each_key = of_each_key
+        metrics.ratelimit_degraded.set_function(lambda: float(self.state == "degraded"))
+
+    @property
+    def state(self) -> State:
+        """Whether the limits are every replica's, this process's, or its own because the shared ones are away."""
+        return self._buckets.state
+
+    async def admit(self, asked: Asked) -> Permit:
+        """Leave to go on, which has to be settled. Raises RateLimited, or LimitsAway where that is wanted."""
+        takes = tuple(self._takes(asked))
+        if not takes:
+            return Permit(self._buckets, asked.id, {})
+        for take in takes:
+            if take.amount > take.capacity:
+                raise _hopeless(take)
+        try:
+            taken = await self._buckets.take(asked.id, takes)
+        except BucketsAway as error:
+            raise LimitsAway from error
+        if not taken.is_taken:
+            raise _refusal(taken)
+        return Permit(self._buckets, asked.id, rate_headers(taken))
+
+    async def renew(self) -> None:
+        """What runs keeps its slots; to be called every second."""
+        await self._buckets.renew()
+
+    async def close(self) -> None:
+        """Let go of connections, after all is settled."""
+        await self._buckets.close()
+
+    def _takes(self, asked: Asked) -> Iterator[Take]:
+        own = asked.of_key
+        of_key = Allowance(
+            *(
+                default if limit is None else limit
+                for limit, default in zip(astuple(own), astuple(self._of_each_key), strict=True)
+            )
+        )
+        # Where no key is asked for, everybody has the same one.
+        yield from _of(f"key:{asked.key_id or ''}", of_key, asked.tokens)
+        yield from _of(f"account:{asked.account_id}", asked.of_account, asked.tokens)
+        yield from _of(f"model:{asked.model}", asked.of_model, asked.tokens)
+
+
+def _of(owner: str, allowance: Allowance, tokens: int) -> Iterator[Take]:
+    """What a request takes of the limits of one; a limit that is None is none."""
+    if allowance.requests_per_minute is not None:
+        yield Take(f"requests:{owner}", "requests", allowance.requests_per_minute)
+    if allowance.tokens_per_minute is not None:
+        yield Take(f"tokens:{owner}", "tokens", allowance.tokens_per_minute, max(1, tokens))
+    if allowance.concurrent_requests is not None:
+        yield Take(f"slots:{owner}", "slots", allowance.concurrent_requests)
+
+
+def _hopeless(take: Take) -> RateLimited:
+    """However long the client waits, it never fits."""
+    message = f"Request too large for {_limit(take)}: requested {take.amount}. It will not fit later either."
+    return _KINDS[take.kind](message, should_retry=False)
+
+
+def _refusal(taken: Taken) -> RateLimited:
+    """By the bucket that takes longest to have room."""
+    waits = [wait_seconds(take, level) for take, level in zip(taken.takes, taken.levels, strict=True)]
+    wait = max(waits)
+    take = taken.takes[waits.index(wait)]
+    message = f"Rate limit reached for {_limit(take)}: requested {take.amount}. Please try again in {duration(wait)}."
+    return _KINDS[take.kind](message, headers=rate_headers(taken), retry_after_seconds=max(1, ceil(wait)))
+
+
+def _limit(take: Take) -> str:
+    owner = take.name.split(":")[1]
+    return f"{_UNITS[take.kind]} of this {owner}, {take.capacity}"
