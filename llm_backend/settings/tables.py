@@ -17,6 +17,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024)]
 Price = Annotated[int, Field(ge=0, le=10**12)]
 """Micro-dollars per million tokens, up to a dollar a token."""
+Rate = Annotated[int, Field(ge=0, le=10**9)]
+"""How many may come in a minute, or run at once; 0 shuts the door."""
 Tokens = Annotated[int, Field(ge=0, le=2**31)]
 
 CapField = Literal["max_tokens", "max_completion_tokens"]
@@ -102,6 +104,10 @@ class ModelSettings(Prices):
     """OpenAI counts 600 of what it hears, Gemini 1,920."""
     page_tokens: Tokens = 5_000
     """The most that a page of a file counts, which is read as a text and as an image."""
+    requests_per_minute: Rate | None = None
+    tokens_per_minute: Rate | None = None
+    concurrent_requests: Rate | None = None
+    """Of everybody together."""
     prices: tuple[DatedPrices, ...] = ()
 
     @field_validator("prices")
@@ -140,6 +146,14 @@ class Limits(Table):
     """Silence in a stream after which a comment is sent."""
     drain_seconds: Seconds = 20
     """What open streams get at shutdown."""
+    key_requests_per_minute: Rate | None = None
+    key_tokens_per_minute: Rate | None = None
+    key_concurrent_requests: Rate | None = None
+    """Of each key that has no such limit of its own; with AUTH=open everybody has one key."""
+    replicas: int = Field(default=1, ge=1, le=1000)
+    """How many servers share a limit where Redis does not count for all of them: each gets an equal part."""
+    fail_closed: bool = False
+    """Whether limited requests are refused while Redis is away, instead."""
 
 
 class Budgets(Table):
