@@ -78,7 +78,7 @@ def parrot(
     """Bring a Parrot database: accounts, users, chats, messages, usage. Its keys go on working."""
     moved = asyncio.run(_parrot(database, dry_run=dry_run))
     if as_json:
-        typer.echo(json.dumps(asdict(moved)))
+        typer.echo(json.dumps({name: getattr(moved, name) for name in ("brought", "renumbered", "left_out")}))
         return
     rows = [(name, count, moved.renumbered[name], moved.left_out[name]) for name, count in moved.brought.items()]
     _print_table(("", "would be brought" if dry_run else "brought", "with another id", "left out"), rows)
@@ -108,6 +108,8 @@ class _Opened:
     database: Database
     secrets: Secrets
     clock: SystemClock
+    recoverable: bool
+    """Whether keys are kept so that they can be read again."""
 
     @property
     def accounts(self) -> Accounts:
@@ -122,7 +124,8 @@ async def _opened() -> AsyncIterator[_Opened]:
     await schema.ensure(url)
     database, clock = Database(url, UNHURRIED), SystemClock()
     try:
-        yield _Opened(database, await unlock(database, configured, clock), clock)
+        secrets = await unlock(database, configured, clock)
+        yield _Opened(database, secrets, clock, settings.keys.recoverable)
     finally:
         await database.close()
 
@@ -144,7 +147,7 @@ async def _parrot(url: str, *, dry_run: bool) -> Moved:
     source = Database(_readable(url), UNHURRIED)
     try:
         async with _opened() as parts:
-            keys = Keys(parts.database, parts.secrets, parts.clock)
+            keys = Keys(parts.database, parts.secrets, parts.clock, recoverable=parts.recoverable)
             with _progress("Moving in") as progress:
                 moving = Parrot(source, parts.database, keys, parts.clock)
                 return await moving.move_in(OPERATOR, rehearses=dry_run, progress=progress)
