@@ -6,13 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
-from llm_backend.__main__ import program
+from llm_backend.cli.accounts import accounts
+from llm_backend.cli.data import erase, export, imports
+from llm_backend.cli.users import users
 from llm_backend.domain.erasure import Erased
 from llm_backend.domain.imports import AlreadyThere, NotAnExport
 from llm_backend.errors import InvalidRequest, NotFound
 from tests.domain import parrots
+
+program = typer.Typer()
+program.command()(export)
+program.command()(erase)
+for group in (imports, accounts, users):
+    program.add_typer(group)
 
 
 @pytest.fixture(autouse=True)
