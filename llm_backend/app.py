@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 from typing import cast
 
 from connexion.apps.asynchronous import AsyncApp
@@ -39,6 +40,7 @@ from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.metering import Metering
+from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.reports import Reports
 from llm_backend.domain.secrets import Secrets, unlock
@@ -54,7 +56,7 @@ from llm_backend.edge.rewriting import Rewriting
 from llm_backend.errors import Json
 from llm_backend.metrics import Metrics
 from llm_backend.resources import resource
-from llm_backend.settings import ModelSettings, Settings, load_settings
+from llm_backend.settings import ModelSettings, PriceTable, Settings, load_settings
 from llm_backend.storage.database import Database
 from llm_backend.upstream.catalogue import Catalogue, Model
 from llm_backend.upstream.circuit import Circuit
@@ -174,7 +176,7 @@ class Parts:
         stack.push_async_callback(upstream.close)
         catalogue = self._catalogue(upstream)
         stack.push_async_callback(catalogue.close)
-        metering = Metering(database, _prices(settings), self.clock, self.metrics)
+        metering = Metering(database, _prices(settings, self.clock), self.clock, self.metrics)
         bench = Bench(metering, Estimates(), self.clock, settings.timeouts.total_seconds, settings.log.prompts)
         exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
         stack.push_async_callback(exchanges.close)
@@ -263,18 +265,17 @@ def _model(name: str, model: ModelSettings) -> Model:
     )
 
 
-def _prices(settings: Settings) -> dict[str, Price]:
-    """Of the models that have one; what is not said of a price is free, and cached input costs as much as other."""
-    prices = {}
-    for name, model in settings.models.items():
-        of_input = model.input_microusd_per_million or 0
-        of_cached = model.cached_input_microusd_per_million
-        prices[name] = Price(
-            input_microusd=of_input,
-            cached_input_microusd=of_input if of_cached is None else of_cached,
-            output_microusd=model.output_microusd_per_million or 0,
-        )
-    return prices
+def _prices(settings: Settings, clock: Clock) -> Prices:
+    """Of every model, its own price first and then those that have a date."""
+    dated = {
+        name: [_dated(date.min, model), *(_dated(later.starts, later) for later in model.prices)]
+        for name, model in settings.models.items()
+    }
+    return Prices(dated, clock.now)
+
+
+def _dated(starts: date, table: PriceTable) -> Dated:
+    return Dated(starts, Price.from_json(table.rates) if table.rates else None)
 
 
 def _customs(settings: Settings) -> Customs:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.identity import Caller
+from llm_backend.domain.prices import Prices
 from llm_backend.domain.usage import Basis, Price, Usage
 from llm_backend.errors import Json, LLMBackendError, Unavailable, UpstreamFailed
 from llm_backend.metrics import Metrics
@@ -97,7 +98,7 @@ class Ending:
 class Metering:
     """Writes one usage record per attempt, exactly once."""
 
-    def __init__(self, database: Database, prices: Mapping[str, Price], clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, database: Database, prices: Prices, clock: Clock, metrics: Metrics) -> None:
         self._database = database
         self._prices = prices
         self._clock = clock

@@ -73,7 +73,7 @@ class Upstream:
     """What becomes of a stream whose client left."""
 
 
-class Prices(Table):
+class PriceTable(Table):
     """A model's price in micro-dollars per million tokens; None: as input, or as output."""
 
     input_microusd_per_million: Price | None = None
@@ -84,14 +84,20 @@ class Prices(Table):
     reasoning_microusd_per_million: Price | None = None
     audio_output_microusd_per_million: Price | None = None
 
+    @property
+    def rates(self) -> dict[str, int]:
+        """What is set, by its kind: `input_microusd` and so on."""
+        told = {name.removesuffix("_per_million"): getattr(self, name) for name in PriceTable.model_fields}
+        return {kind: rate for kind, rate in told.items() if rate is not None}
 
-class DatedPrices(Prices):
+
+class DatedPriceTable(PriceTable):
     """A price that holds from a day on (UTC)."""
 
     starts: date = Field(alias="from")
 
 
-class ModelSettings(Prices):
+class ModelSettings(PriceTable):
     """What is known of one model; its own prices hold until the first of `prices` does."""
 
     upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
@@ -108,11 +114,11 @@ class ModelSettings(Prices):
     tokens_per_minute: Rate | None = None
     concurrent_requests: Rate | None = None
     """Of everybody together."""
-    prices: tuple[DatedPrices, ...] = ()
+    prices: tuple[DatedPriceTable, ...] = ()
 
     @field_validator("prices")
     @classmethod
-    def _dates(cls, prices: tuple[DatedPrices, ...]) -> tuple[DatedPrices, ...]:
+    def _dates(cls, prices: tuple[DatedPriceTable, ...]) -> tuple[DatedPriceTable, ...]:
         if len({price.starts for price in prices}) < len(prices):
             raise ValueError("must not have two prices from the same day")
         return prices
