@@ -154,22 +154,18 @@ async def test_of_several_attempts_the_last_one_is_kept(door: Door, database: Da
     assert await door.asks() == ANSWER
 
 
-async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door, database: Database) -> None:
+async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door) -> None:
     once = await door.begins()
-    once.is_reshaped = True
-    async with database.begin() as session:
-        await once.keep(session, 200, "application/json", b"as the upstream put it")
+    once.charged()
 
     await once.answered(ANSWER)
 
     assert await door.asks() == ANSWER
 
 
-async def test_an_answer_that_was_paid_and_never_made_is_not_run_again(door: Door, database: Database) -> None:
+async def test_an_answer_that_was_paid_and_never_made_is_not_run_again(door: Door) -> None:
     once = await door.begins()
-    once.is_reshaped = True
-    async with database.begin() as session:
-        await once.keep(session, 200, "application/json", b"as the upstream put it")
+    once.charged()
 
     await once.refused(Internal())
 
