@@ -17,6 +17,7 @@ from llm_backend.cli import terms
 from llm_backend.cli.opening import OPERATOR, opened
 from llm_backend.domain.account_terms import Terms
 from llm_backend.domain.batches import Row
+from llm_backend.domain.spreadsheets import csv_lines
 from llm_backend.errors import InvalidRequest
 
 COLUMNS = ("name", "course", "budget", "budget_microusd", "users")
@@ -84,12 +85,11 @@ async def _import(rows: list[Row], made: list[dict[str, Any]], advance: Callable
 
 
 def _csv(made: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(("id", "name", "users", "key_id", "api_key"))
-    for each in made:
-        writer.writerow((each["id"], each["name"], " ".join(each["users"]), each["key_id"], each["api_key"]))
-    return text.getvalue()
+    columns = ("id", "name", "users", "key_id", "api_key")
+    lines = [[*map(each.get, columns)] for each in made]
+    return csv_lines(
+        [columns, *([" ".join(cell) if isinstance(cell, list) else cell for cell in line] for line in lines)]
+    )
 
 
 @contextmanager
