@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from llm_backend.cli.accounts import AsJson
 from llm_backend.cli.books import books
-from llm_backend.cli.printing import AsJson
 from llm_backend.domain.doctor import Violation
 
 

@@ -6,9 +6,8 @@ from typing import Annotated, cast, get_args
 
 import typer
 
-from llm_backend.cli.accounts import Reference
+from llm_backend.cli.accounts import AsJson, Reference
 from llm_backend.cli.books import books
-from llm_backend.cli.printing import AsJson
 from llm_backend.domain.explanations import MOST_LINES, Explanation
 from llm_backend.domain.reports import Grouping, Period, Wanted, columns, row
 from llm_backend.domain.spreadsheets import csv_lines
