@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llm_backend.errors import Json
+from tests.databases import ON_SQLITE
 from tests.faulty import FaultyUpstream, completion, counts, error
 from tests.handlers.chatting import Student, chatting
 from tests.serving import Running, serving
@@ -64,6 +65,7 @@ async def test_all_that_was_said_is_sent_again_with_the_instructions_in_their_pl
     assert await student.said(chat) == [*said, ("assistant", "two")]
 
 
+@ON_SQLITE
 async def test_a_text_is_continued_with_prefixes(upstream: FaultyUpstream, stage: tuple[Running, Student]) -> None:
     running, student = stage
     upstream.answers(continuation(" one"))
@@ -87,6 +89,7 @@ async def test_a_text_is_continued_with_prefixes(upstream: FaultyUpstream, stage
     assert [record.operation for record in await running.records()] == ["askChat"] * 2
 
 
+@ON_SQLITE
 async def test_a_history_that_the_model_cannot_read_is_cut_and_kept(
     database_url: str, tmp_path: Path, upstream: FaultyUpstream
 ) -> None:
@@ -103,6 +106,7 @@ async def test_a_history_that_the_model_cannot_read_is_cut_and_kept(
     assert len(said) == 8
 
 
+@ON_SQLITE
 async def test_a_history_that_the_upstream_finds_too_long_is_halved_until_it_is_not(
     upstream: FaultyUpstream, stage: tuple[Running, Student]
 ) -> None:
@@ -140,6 +144,7 @@ async def test_a_history_that_the_upstream_finds_too_long_is_halved_until_it_is_
         (200, {"choices": None}, (502, "The upstream's answer has no choices.")),
     ],
 )
+@ON_SQLITE
 async def test_a_failed_question_keeps_nothing_and_costs_nothing(
     upstream: FaultyUpstream, stage: tuple[Running, Student], status: int, answer: Json, told: tuple[int, str]
 ) -> None:
@@ -186,6 +191,7 @@ async def test_while_the_model_thinks_nothing_is_held_in_the_database(
     await asking
 
 
+@ON_SQLITE
 async def test_who_leaves_before_the_answer_has_asked_nothing(
     upstream: FaultyUpstream, stage: tuple[Running, Student]
 ) -> None:
@@ -214,6 +220,7 @@ async def test_who_leaves_before_the_answer_has_asked_nothing(
         ('[chats]\nchat_model = "echo-reasoning"\n', "chat_completion", "echo-reasoning"),
     ],
 )
+@ON_SQLITE
 async def test_who_answers_is_configured_or_stands_in(
     database_url: str, tmp_path: Path, toml: str, kind: str, asked: str
 ) -> None:
@@ -226,6 +233,7 @@ async def test_who_answers_is_configured_or_stands_in(
     assert record.model == asked
 
 
+@ON_SQLITE
 async def test_a_model_that_is_not_there_is_told(database_url: str, tmp_path: Path) -> None:
     toml = '[chats]\nchat_model = "gone"\n[models.echo]\n'
     async with serving(database_url, tmp_path, toml=toml) as running, chatting(running) as student:
