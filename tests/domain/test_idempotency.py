@@ -1,5 +1,6 @@
 """Who has an idempotency key: one request at a time, and after one that died nobody before its costs are known."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -77,6 +78,17 @@ async def test_a_request_that_died_before_it_cost_anything_is_run_again_and_come
     await second.answered(ANSWER)
 
     assert await door.asks() == ANSWER
+
+
+async def test_of_many_that_come_after_one_that_died_one_runs(door: Door) -> None:
+    # Row 45
+    await door.begins(dies=True)
+
+    came = await asyncio.gather(*(door.asks() for _ in range(20)), return_exceptions=True)
+
+    refused = [each.code for each in came if isinstance(each, IdempotencyConflict)]
+    assert refused == ["idempotency_in_progress"] * 19
+    assert sum(isinstance(each, Once) for each in came) == 1
 
 
 async def test_after_one_that_died_nobody_runs_before_its_reservation_is_settled(
