@@ -37,6 +37,16 @@ class Usage:
     is_inconsistent: bool = False
     """Whether the numbers of the report did not fit together, and were made to."""
 
+    @property
+    def text_prompt_tokens(self) -> int:
+        """Tokens of the text that was sent, cached or not."""
+        return self.prompt_tokens - self.audio_prompt_tokens - self.image_prompt_tokens
+
+    @property
+    def text_completion_tokens(self) -> int:
+        """Tokens of the text that was sent back: what was thought on the way is not in it."""
+        return self.completion_tokens - self.audio_completion_tokens - self.reasoning_tokens
+
     def is_far_below(self, guessed: "Usage") -> bool:
         """Whether this is so little, beside what was sent and received, that it is likely to be wrong."""
         pairs = (
