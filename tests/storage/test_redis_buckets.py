@@ -230,3 +230,14 @@ async def back(sharing: SharingBuckets, clock: SetClock) -> None:
         if sharing.state == "shared":
             return
     raise AssertionError("Redis answers, and is not asked.")
+
+
+@ON_REDIS
+async def test_what_arrives_after_it_was_given_up_takes_nothing(prefix: str) -> None:
+    shared = RedisBuckets(URL, prefix=prefix, answer_seconds=PATIENT)
+    await shared.settle("1", [SLOT], 0)
+
+    assert not (await shared.take("1", [SLOT])).is_taken
+
+    assert (await shared.take("2", [SLOT])).is_taken
+    await shared.close()
