@@ -123,15 +123,15 @@ def test_what_is_not_served_asks_for_the_key_first(stranger: httpx.Client) -> No
 
 def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list[Operation]) -> None:
     served = [operation for operation in every if operation.is_served]
-    ends = {"rotateKey", "revokeKey", "deleteAccount"}  # in this order, after all else
-    served.sort(
-        key=lambda operation: (operation.id in ends, operation.id == "deleteAccount", operation.id != "rotateKey")
-    )
+    ends = ["rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount"]  # in this order, after all else
+    served.sort(key=lambda operation: ends.index(operation.id) + 1 if operation.id in ends else 0)
     made = client.post("/api/accounts", json={"name": "passing"}, headers=ADMIN).json()
+    user = client.post("/api/users", json={"code": "passing"}, headers=ADMIN).json()
     its_key = {"authorization": f"Bearer {made['api_key']}"}
     chat = client.post("/api/chats", json={"name": "homework"}, headers=its_key).json()
     existing = EXISTING | {
         "account_id": str(made["id"]),
+        "user_id": str(user["id"]),
         "key_id": public_id_of(made["api_key"]),
         "chat_id": str(chat["id"]),
     }
