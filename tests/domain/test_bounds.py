@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_backend.domain.bounds import (
@@ -52,6 +52,7 @@ def reported(path: str, body: Json) -> Json:
     return orjson.loads(answer)["usage"]
 
 
+@settings(deadline=None)
 @given(CALLS)
 def test_no_upstream_counts_more_than_the_bound(call: tuple[str, Json]) -> None:
     path, body = call
@@ -59,6 +60,7 @@ def test_no_upstream_counts_more_than_the_bound(call: tuple[str, Json]) -> None:
     assert reported(path, body)["prompt_tokens"] <= prompt_bound(body, SIZES)
 
 
+@settings(deadline=None)
 @given(MESSAGES, MESSAGES)
 def test_whatever_is_added_is_counted(messages: list[Json], others: list[Json]) -> None:
     less, more = {"messages": messages}, {"messages": messages + others, "tools": [{"type": "function"}]}
@@ -66,6 +68,7 @@ def test_whatever_is_added_is_counted(messages: list[Json], others: list[Json]) 
     assert prompt_bound(more, SIZES) >= prompt_bound(less, SIZES) + TOKENS_AROUND * (len(others) + 1)
 
 
+@settings(deadline=None)
 @given(TEXTS, st.sampled_from(["messages", "prompt", "input", "suffix", "tools", "response_format", "unheard_of"]))
 def test_every_byte_of_a_text_is_counted_wherever_it_stands(text: str, place: str) -> None:
     shapes: dict[str, Any] = {

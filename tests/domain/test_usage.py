@@ -2,7 +2,7 @@
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_backend.domain.usage import MOST_TOKENS, Price, Usage
@@ -73,6 +73,7 @@ def test_a_total_that_is_too_small_takes_nothing_away() -> None:
 COUNTS = st.one_of(st.none(), st.integers(-10, 300), st.just("many"), st.floats())
 
 
+@settings(deadline=None)
 @given(
     st.integers(0, 200),
     st.integers(0, 200),
@@ -126,6 +127,7 @@ def test_a_started_microdollar_is_owed_once() -> None:
     assert price.of(Usage(20, 1, cached_tokens=10)) == 3
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_cost_is_never_less_than_the_exact_one_and_never_a_whole_more(
     prompt: int, cached: int, completion: int
@@ -182,6 +184,7 @@ def test_each_kind_has_a_price_or_that_of_its_side() -> None:
     assert full.of(usage) == 20 * 1 + 10 * 0 + 10 * 2 + 10 * 3 + 20 * 4 + 10 * 5 + 10 * 6
 
 
+@settings(deadline=None)
 @given(PRICES, st.tuples(SOME, SOME, SOME, SOME), st.tuples(SOME, SOME, SOME), st.tuples(SOME, SOME))
 def test_nothing_costs_more_than_the_most(
     price: Price, given: tuple[int, int, int, int], made: tuple[int, int, int], further: tuple[int, int]
@@ -199,6 +202,7 @@ def test_nothing_costs_more_than_the_most(
     assert 0 <= price.of(usage) <= price.most(sum(given) + further[0], sum(made) + further[1])
 
 
+@settings(deadline=None)
 @given(PRICES, st.integers(0, 10**9), SOME, st.integers(1, 300))
 def test_the_room_for_output_is_what_fits_and_not_one_token_less(
     price: Price, left: int, prompt: int, choices: int
@@ -209,6 +213,7 @@ def test_the_room_for_output_is_what_fits_and_not_one_token_less(
     assert room == MOST_TOKENS or price.most(prompt, (room + 1) * choices) > left
 
 
+@settings(deadline=None)
 @given(PRICES)
 def test_a_price_is_the_same_after_it_was_written_down(price: Price) -> None:
     assert Price.from_json(orjson.loads(orjson.dumps(price.as_json()))) == price
