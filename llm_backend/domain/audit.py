@@ -36,7 +36,6 @@ class Author:
         record = AuditRecord(now, self.actor, operation, kind, str(number), sorted(fields), self.request_id)
         await audit.add(session, record)
 
-
     async def note_each(
         self, session: AsyncSession, now: datetime, operation: Operation, kind: Kind, targets: Iterable[str]
     ) -> None:

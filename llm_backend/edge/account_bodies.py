@@ -55,6 +55,4 @@ def code_of(code: str | float) -> str:
 
 def _columns(body: Json) -> dict[str, Any]:
     # 1e3 is a whole number too.
-    return {
-        COLUMNS.get(name, name): int(value) if isinstance(value, float) else value for name, value in body.items()
-    }
+    return {COLUMNS.get(name, name): int(value) if isinstance(value, float) else value for name, value in body.items()}

@@ -8,7 +8,7 @@ from llm_backend.edge.replies import json_reply
 
 
 async def list_audit(
-    call: Call, limit: int, target_kind: str | None = None, target_id: str | None = None
+    call: Call, limit: int = 100, target_kind: str | None = None, target_id: str | None = None
 ) -> Response:
     """Who changed what, the newest first."""
     found = await call.services.directory.changes(limit, target_kind, target_id)
