@@ -22,6 +22,12 @@ URL = "redis://127.0.0.1:6379/0"
 
 ON_REDIS = pytest.mark.skipif(not SERVERS_ARE_TRIED, reason="Redis is tried with SERVERS=1 or CI=true")
 
+ON_ITS_OWN = pytest.mark.skipif(
+    not SERVERS_ARE_TRIED or shutil.which("redis-server") is None,
+    reason="a Redis to be killed is started with SERVERS=1 or CI=true, where redis-server is installed",
+)
+"""For what stops, freezes or empties the server."""
+
 
 @asynccontextmanager
 async def random_prefix() -> AsyncIterator[str]:

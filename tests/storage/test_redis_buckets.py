@@ -9,7 +9,7 @@ from llm_backend.storage.buckets import BucketsAway, BucketsHere, Take, Taken
 from llm_backend.storage.redis_buckets import LEASE_SECONDS, RedisBuckets
 from llm_backend.storage.sharing_buckets import SharingBuckets, make_buckets
 from tests.clocks import SetClock
-from tests.redis_servers import ON_REDIS, URL, RedisServer, random_prefix
+from tests.redis_servers import ON_ITS_OWN, ON_REDIS, URL, RedisServer, random_prefix
 
 PATIENT = 60
 SLOT = Take("slots:key:a", "slots", 1)
@@ -194,7 +194,7 @@ async def test_what_is_owed_is_forgotten_when_it_cannot_matter_any_more(clock: S
     await sharing.close()
 
 
-@ON_REDIS
+@ON_ITS_OWN
 async def test_redis_frozen_killed_and_back(clock: SetClock) -> None:
     async with RedisServer() as server:
         shared = RedisBuckets(server.url, answer_seconds=PATIENT)
