@@ -15,6 +15,7 @@ from llm_backend.cli.keys import keys
 from llm_backend.cli.refusals import refusing
 from llm_backend.cli.serve import dev, serve
 from llm_backend.cli.spec import spec
+from llm_backend.cli.tokens import tokens
 from llm_backend.cli.usage import usage
 from llm_backend.cli.users import users
 
@@ -37,6 +38,7 @@ program.add_typer(keys, name="keys", help="Keys of an account.")
 program.add_typer(users, name="users", help="The people whom accounts are for.")
 program.add_typer(imports, name="import", help="Data of another database, brought into this one.")
 program.add_typer(usage, name="usage", help="What was used, and what it cost.")
+program.add_typer(tokens, name="tokens", help="The tables of tokenizers.")
 program.add_typer(database, name="db", help="The database's schema.")
 program.add_typer(spec, name="spec", help="The contract.")
 program.add_typer(config, name="config", help="What is set, and where it comes from.")

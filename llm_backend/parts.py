@@ -32,13 +32,14 @@ from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.domain.services import Services
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.streams import StreamLimits
+from llm_backend.domain.tokenizer import Folder, Tokenizer
 from llm_backend.domain.upkeep import Upkeep
 from llm_backend.domain.usage import Price
 from llm_backend.domain.users import Users
+from llm_backend.domain.webhooks import Endpoint, Webhooks
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
-from llm_backend.settings import ModelSettings, Settings
-from llm_backend.settings.tables import Prices as PricesTable
+from llm_backend.settings import ModelSettings, PriceTable, Settings
 from llm_backend.storage.database import Database
 from llm_backend.upstream.catalogue import Catalogue, Model
 from llm_backend.upstream.circuit import Circuit
@@ -85,6 +86,10 @@ class Parts:
         stack.push_async_callback(database.close)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
+        webhooks = self._webhooks(database)
+        if webhooks is not None:
+            webhooks.start()
+            stack.push_async_callback(webhooks.close)
         upstream = self._upstream()
         stack.push_async_callback(upstream.close)
         catalogue = self._catalogue(upstream)
@@ -121,10 +126,13 @@ class Parts:
         ledger = Ledger(database, _terms(settings, uuid7(self.clock.now())))
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
-        metering = Metering(ledger, backlog, _prices(settings, self.clock), self.clock, self.metrics)
+        metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
+        tokenizer = Tokenizer(Folder(settings.tokenizers))
+        stack.push_async_callback(tokenizer.close)
         bench = Bench(
             metering,
             Estimates(),
+            tokenizer,
             self.clock,
             settings.timeouts.total_seconds,
             settings.budgets.default_output_tokens,
@@ -141,6 +149,13 @@ class Parts:
             rounds.every(seconds, work)
         stack.push_async_callback(exchanges.close)
         return exchanges
+
+    def _webhooks(self, database: Database) -> Webhooks | None:
+        budgets = self.settings.budgets
+        if budgets.webhook_url is None or budgets.webhook_secret is None:
+            return None
+        endpoint = Endpoint.of(budgets.webhook_url, budgets.webhook_secret.get_secret_value())
+        return Webhooks(database, endpoint, self.clock)
 
     def _upstream(self) -> Upstream:
         key = self.settings.upstream.key
@@ -196,28 +211,17 @@ def _model(name: str, model: ModelSettings) -> Model:
     )
 
 
-def _prices(settings: Settings, clock: Clock) -> Prices:
-    """Of all models: their own, until the first of their dated ones holds."""
-    priced = {}
-    for name, model in settings.models.items():
-        dated = [Dated(each.starts, _price(each)) for each in model.prices]
-        priced[name] = [*dated, Dated(date.min, _price(model))]
-    return Prices(priced, clock.now)
-
-
-def _price(told: PricesTable) -> Price | None:
-    """None where nothing is said; else what is not said of a side is free."""
-    rates = {
-        "input_microusd": told.input_microusd_per_million,
-        "cached_input_microusd": told.cached_input_microusd_per_million,
-        "audio_input_microusd": told.audio_input_microusd_per_million,
-        "image_input_microusd": told.image_input_microusd_per_million,
-        "output_microusd": told.output_microusd_per_million,
-        "reasoning_microusd": told.reasoning_microusd_per_million,
-        "audio_output_microusd": told.audio_output_microusd_per_million,
+def _prices(settings: Settings) -> Prices:
+    """Of every model, its own price first and then those that have a date."""
+    dated = {
+        name: [_dated(date.min, model), *(_dated(later.starts, later) for later in model.prices)]
+        for name, model in settings.models.items()
     }
-    known = {name: rate for name, rate in rates.items() if rate is not None}
-    return Price(**known) if known else None
+    return Prices(dated)
+
+
+def _dated(starts: date, table: PriceTable) -> Dated:
+    return Dated(starts, Price.from_json(table.rates) if table.rates else None)
 
 
 def _terms(settings: Settings, owner: str) -> Terms:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import IO, Annotated
 import typer
 
 from llm_backend.cli.opening import OPERATOR
+from llm_backend.cli.printing import show
 from llm_backend.database_urls import is_sqlite, normalise
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
@@ -63,7 +64,7 @@ def import_file(
         typer.echo(json.dumps(asdict(brought)))
     else:
         rows = [(name, count, brought.renumbered.get(name, 0)) for name, count in brought.counts.items()]
-        _print_table(("", "brought", "with another id"), rows)
+        show(("data", "brought", "with another id"), rows)
     if not brought.knows_its_keys:
         typer.echo("The keys were made under another SECRET_KEY: none of them is recognised here.", err=True)
 
@@ -78,10 +79,10 @@ def parrot(
     """Bring a Parrot database: accounts, users, chats, messages, usage. Its keys go on working."""
     moved = asyncio.run(_parrot(database, dry_run=dry_run))
     if as_json:
-        typer.echo(json.dumps(asdict(moved)))
+        typer.echo(json.dumps({name: getattr(moved, name) for name in ("brought", "renumbered", "left_out")}))
         return
     rows = [(name, count, moved.renumbered[name], moved.left_out[name]) for name, count in moved.brought.items()]
-    _print_table(("", "would be brought" if dry_run else "brought", "with another id", "left out"), rows)
+    show(("data", "would be brought" if dry_run else "brought", "with another id", "left out"), rows)
 
 
 def erase(
@@ -98,7 +99,7 @@ def erase(
     if as_json:
         typer.echo(json.dumps(asdict(erased)))
     else:
-        _print_table(("", "erased"), list(asdict(erased).items()))
+        show(("data", "erased"), list(asdict(erased).items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,8 @@ class _Opened:
     database: Database
     secrets: Secrets
     clock: SystemClock
+    recoverable: bool
+    """Whether keys are kept so that they can be read again."""
 
     @property
     def accounts(self) -> Accounts:
@@ -122,7 +125,8 @@ async def _opened() -> AsyncIterator[_Opened]:
     await schema.ensure(url)
     database, clock = Database(url, UNHURRIED), SystemClock()
     try:
-        yield _Opened(database, await unlock(database, configured, clock), clock)
+        secrets = await unlock(database, configured, clock)
+        yield _Opened(database, secrets, clock, settings.keys.recoverable)
     finally:
         await database.close()
 
@@ -144,7 +148,7 @@ async def _parrot(url: str, *, dry_run: bool) -> Moved:
     source = Database(_readable(url), UNHURRIED)
     try:
         async with _opened() as parts:
-            keys = Keys(parts.database, parts.secrets, parts.clock)
+            keys = Keys(parts.database, parts.secrets, parts.clock, recoverable=parts.recoverable)
             with _progress("Moving in") as progress:
                 moving = Parrot(source, parts.database, keys, parts.clock)
                 return await moving.move_in(OPERATOR, rehearses=dry_run, progress=progress)
@@ -209,15 +213,3 @@ def _progress(what: str) -> Iterator[Progress]:
     with Bar(console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _print_table(head: tuple[str, ...], rows: Sequence[tuple[str | int, ...]]) -> None:
-    from rich.console import Console  # noqa: PLC0415 (where it is used)
-    from rich.table import Table  # noqa: PLC0415 (see above)
-
-    table = Table(box=None)
-    for number, name in enumerate(head):
-        table.add_column(name, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*(str(each) for each in row))
-    Console().print(table)

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.audit import Author
+from llm_backend.domain.batches import Batches
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.keys import Keys
@@ -27,6 +29,8 @@ class Opened:
     keys: Keys
     users: Users
     directory: Directory
+    batches: Batches
+    budgets: AccountBudgets
 
 
 @asynccontextmanager
@@ -43,7 +47,15 @@ async def opened() -> AsyncIterator[Opened]:
     database = Database(url)
     try:
         secrets = await unlock(database, configured, clock)
-        keys = Keys(database, secrets, clock)
-        yield Opened(Accounts(database, clock), keys, Users(database, clock), Directory(database, clock))
+        keys = Keys(database, secrets, clock, recoverable=settings.keys.recoverable)
+        accounts = Accounts(database, clock, default_tokens=settings.budgets.default_tokens)
+        yield Opened(
+            accounts,
+            keys,
+            Users(database, clock),
+            Directory(database, clock),
+            Batches(database, accounts, keys, clock),
+            AccountBudgets(database, clock),
+        )
     finally:
         await database.close()

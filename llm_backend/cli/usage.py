@@ -43,7 +43,7 @@ def report(  # noqa: PLR0913 (each is an option of the command)
     elif as_csv:
         typer.echo(csv_lines([columns(groups), *(list(each.values()) for each in rows)]), nl=False)
     else:
-        from llm_backend.cli.tables import usage_table  # noqa: PLC0415 (a server loads this module, and draws nothing)
+        from llm_backend.cli.ledger_tables import usage_table  # noqa: PLC0415 (a server loads this module, and draws nothing)
 
         usage_table(groups, rows)
 
@@ -62,7 +62,7 @@ def explain(
 
         typer.echo(json.dumps(explained(account_id, found)))
     else:
-        from llm_backend.cli.tables import explanation_tables  # noqa: PLC0415 (as above)
+        from llm_backend.cli.ledger_tables import explanation_tables  # noqa: PLC0415 (as above)
 
         explanation_tables(found)
     raise typer.Exit(0 if all(each.agrees for each in found) else 1)

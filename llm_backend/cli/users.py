@@ -1,13 +1,13 @@
 """`llm-backend users`: the people whom accounts are for."""
 
 import asyncio
-import json
 from typing import Annotated, Any
 
 import typer
 
 from llm_backend.cli.accounts import AsJson
 from llm_backend.cli.opening import OPERATOR, opened
+from llm_backend.cli.printing import print_json, seconds, show
 from llm_backend.storage.users import User
 
 users = typer.Typer(name="users", help="The people whom accounts are for.", no_args_is_help=True)
@@ -23,7 +23,10 @@ def create(
 ) -> None:
     """Make a user, of an account or of none."""
     user = asyncio.run(_create(code, name, account))
-    typer.echo(json.dumps(described(user)) if as_json else f"user {user.id}  {user.code}")
+    if as_json:
+        print_json(described(user))
+        return
+    typer.echo(f"user {user.id}  {user.code}")
 
 
 @users.command(name="list")
@@ -31,10 +34,9 @@ def list_users(*, as_json: AsJson = False) -> None:
     """Print all users by code."""
     found = asyncio.run(_every())
     if as_json:
-        typer.echo(json.dumps([described(user) for user, _ in found]))
+        print_json([described(user) for user, _ in found])
         return
-    for user, account_name in found:
-        typer.echo("  ".join(part for part in (f"{user.id:>6}", user.code, user.name, account_name) if part))
+    show(("id", "code", "name", "account"), [(user.id, user.code, user.name, name) for user, name in found])
 
 
 def described(user: User) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def described(user: User) -> dict[str, Any]:
         "code": user.code,
         "name": user.name,
         "account_id": user.account_id,
-        "created_at": int(user.created_at.timestamp()),
+        "created_at": seconds(user.created_at),
     }
 
 

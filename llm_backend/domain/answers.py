@@ -47,7 +47,7 @@ class WholeAnswer(Exchange):
                 await self._settle(self._guess(0), Ending.failed(error))
             raise
         self._passed_on = body
-        await self._settle_answered("completed", None, content.get("usage"), _text_bytes(content), content)
+        await self._settle_answered("completed", None, content.get("usage"), _text(content), content)
         return Answer(body, passed_down(reply.headers))
 
     async def _received(self, reply: Reply) -> tuple[Json, bytes]:
@@ -83,9 +83,9 @@ class WholeAnswer(Exchange):
             raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
 
 
-def _text_bytes(content: Json) -> int:
-    """Bytes of text in all choices, for learning how many of them this model counts as a token."""
+def _text(content: Json) -> str:
+    """The text of all choices: what its tokens are counted by, or learnt from."""
     tally = Tally()
     for choice in objects(content.get("choices")):
         tally.see({"choices": [{"delta": choice.get("message"), "text": choice.get("text")}]})
-    return tally.text_bytes
+    return tally.text

@@ -47,5 +47,5 @@ class Estimates:
 
     def learn(self, model: str, usage: Usage, prompt_bytes: int, completion_bytes: int) -> None:
         """Take a reported usage into account."""
-        self._prompts.learn(model, prompt_bytes, usage.prompt_tokens)
-        self._completions.learn(model, completion_bytes, usage.completion_tokens - usage.reasoning_tokens)
+        self._prompts.learn(model, prompt_bytes, usage.text_prompt_tokens)
+        self._completions.learn(model, completion_bytes, usage.text_completion_tokens)

@@ -17,7 +17,8 @@ from llm_backend.domain.entries import Also, Balance
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.fitting import Fitting
 from llm_backend.domain.metering import Metering
-from llm_backend.domain.prompts import text_bytes
+from llm_backend.domain.prompts import prompt_text, text_bytes
+from llm_backend.domain.tokenizer import Tokenizer
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
 from llm_backend.domain.work import Attempt, Ending, Status, Work
 from llm_backend.errors import ClientLeft, Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
@@ -38,6 +39,7 @@ class Bench:
 
     metering: Metering
     estimates: Estimates
+    tokenizer: Tokenizer
     clock: Clock
     total_seconds: float
     """What a whole answer may take, all attempts together; no retry of a stream begins later."""
@@ -239,25 +241,38 @@ class Exchange(ABC):
         return write
 
     async def _settle_answered(
-        self, status: Status, error: LLMBackendError | None, raw: Json, received: int, content: Json | None = None
+        self, status: Status, error: LLMBackendError | None, raw: Json, received: str, content: Json | None = None
     ) -> None:
         """Settle by the upstream's report `raw`; by what is likely where that cannot be read.
 
-        `received`: the bytes of text that came. `content`: the whole answer, for whoever keeps it.
+        `received`: the text that came. `content`: the whole answer, for whoever keeps it.
         """
-        guessed = self._guess(received)
+        size = len(received.encode("utf-8", "surrogatepass"))
+        guessed = self._guess(size)
         reported = Usage.reported(raw)
         if reported is None:
-            await self._settle(guessed, Ending(status, error, HTTP_OK), content=content)
+            await self._settle(await self._counted(guessed, received), Ending(status, error, HTTP_OK), content=content)
             return
-        self._bench.estimates.learn(self._route.upstream_model, reported, self._prompt_bytes, received)
-        is_implausible = reported.is_far_below(guessed)
+        self._bench.estimates.learn(self._route.upstream_model, reported, self._prompt_bytes, size)
+        is_implausible = reported.is_inconsistent or reported.is_far_below(guessed)
         ending = Ending(status, error, HTTP_OK, usage_implausible=is_implausible)
         await self._settle(reported, ending, content=content)
+
+    async def _counted(self, guessed: Usage, received: str) -> Usage:
+        """The usage by the model's own tokenizer, where that is loaded; else as it was guessed."""
+        count = self._bench.tokenizer.count
+        prompt = await count(self._route.upstream_model, prompt_text(self.work.body))
+        completion = await count(self._route.upstream_model, received)
+        if prompt is None or completion is None:
+            return guessed
+        return self._within(Usage(prompt, completion))
 
     def _guess(self, received: int) -> Usage:
         """What is likely for so many bytes of text; never more than was held back."""
         likely = self._bench.estimates.usage(self._route.upstream_model, self._prompt_bytes, received)
+        return self._within(likely)
+
+    def _within(self, likely: Usage) -> Usage:
         return self._fitting.within(likely, self._attempt.grant if self._attempt else None)
 
     @cached_property

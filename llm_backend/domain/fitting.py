@@ -13,6 +13,9 @@ from llm_backend.upstream.catalogue import Route
 WITHOUT_OUTPUT = frozenset({"/embeddings"})
 """Paths whose answers have no tokens of their own."""
 
+COMPLETION_TOKENS = 16
+"""What OpenAI gives on `/completions` where no length is named."""
+
 TOLERANCE_PERCENT = 10
 TOLERANCE_TOKENS = 64
 """How far an upstream may pass its cap before it is cut: they count the last tokens differently."""
@@ -82,6 +85,8 @@ class Fitting:
         """The longest answer where the client names no length."""
         if self._work.path in WITHOUT_OUTPUT:
             return 0
+        if self._work.path == "/completions":
+            return COMPLETION_TOKENS
         model = self._route.model
         most = model.max_output_tokens if model else None
         return self._default_output_tokens if most is None else min(most, self._default_output_tokens)

@@ -20,6 +20,7 @@ from llm_backend.errors import (
     Internal,
     LLMBackendError,
     Unavailable,
+    UpstreamRejected,
 )
 from llm_backend.storage import idempotency as storage
 from llm_backend.storage.database import Database
@@ -37,7 +38,7 @@ RENEWALS = 3
 """Within the time of one lease."""
 
 THE_REQUESTS_OWN = frozenset({400, 413, 415, 422})
-"""Statuses of a refusal that will be the same for whoever sends the request, and whenever."""
+"""Statuses by which an upstream refuses a request that it would refuse again."""
 
 log = structlog.get_logger("llm_backend.idempotency")
 
@@ -182,8 +183,6 @@ class Once:
         self._size = 0
         self._is_charged = False
         self._is_noted = False
-        self.is_reshaped = False
-        """Whether the client gets something else than the upstream answered, which is kept when it is made."""
         self._renewing = asyncio.create_task(self._renew(), name=f"idempotency {claim.request_id}")
 
     def record(self, block: bytes) -> None:
@@ -192,12 +191,13 @@ class Once:
         if self._size <= RESULT_LIMIT:
             self._blocks.append(block)
 
+    def charged(self) -> None:
+        """Note that it was charged, where the client gets something else than the upstream's answer: see `answered`."""
+        self._is_charged = True
+
     async def keep(self, session: AsyncSession, status: int, content_type: str, body: bytes | None) -> None:
         """Keep the answer, in the transaction that settles it; `body` None stands for the events recorded so far."""
-        self._is_charged = True
-        if self.is_reshaped:
-            return
-        self._is_noted = True
+        self._is_charged = self._is_noted = True
         told = Told(status, content_type, b"".join((*self._blocks, DONE)) if body is None else body)
         result = None if self._size > RESULT_LIMIT else self._idempotency.results.seal(told, self._claim)
         await storage.finish(session, self._claim, status, result)
@@ -225,11 +225,14 @@ class Once:
             await self._idempotency.write(lambda session: storage.finish(session, self._claim, told.status, result))
 
     async def refused(self, error: LLMBackendError | None) -> None:
-        """Keep the handler's refusal where it will always be the same; otherwise let the request be sent again."""
+        """Keep an upstream's refusal that would always be the same; otherwise let the request be sent again.
+
+        Our own are not kept: what is asked for may be free, allowed or there a moment later, and asking costs nothing.
+        """
         self.leave()
         if self._is_noted:
             return
-        told = self._tell(error) if error is not None else None
+        told = self._tell(error) if isinstance(error, UpstreamRejected) else None
         if self._is_charged:
             await self._idempotency.write(lambda session: storage.spoil(session, self._claim))
         elif told is not None and told.status in THE_REQUESTS_OWN:

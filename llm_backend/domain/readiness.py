@@ -2,26 +2,31 @@
 
 from collections.abc import Callable
 
+from llm_backend.domain.limits import Limits
 from llm_backend.errors import Draining, Json
 from llm_backend.storage.database import Database
 from llm_backend.upstream.upstream import Upstream
 
 
 class Readiness:
-    """Asks the parts; a part that is away makes the whole not ready, but for the upstream, which is only reported.
+    """Asks the parts; a part that is away makes the whole not ready, but for what every replica is without then.
 
-    An upstream in trouble is no reason to take this server out of service: every replica has the same one, and what it
-    does answer would be lost.
+    An upstream or rate limits in trouble are only reported: taking this server out of service would lose what it does
+    answer, and bring nothing back.
     """
 
-    def __init__(self, database: Database, upstream: Upstream, is_draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, database: Database, upstream: Upstream, is_draining: Callable[[], bool], limits: Limits | None = None
+    ) -> None:
         self._database = database
         self._upstream = upstream
         self._is_draining = is_draining
+        self._limits = limits
 
     async def report(self) -> Json:
         """What each part says. Raises Draining or DatabaseUnavailable where requests should go elsewhere."""
         if self._is_draining():
             raise Draining
         await self._database.ping()
-        return {"status": "ok", "database": "ok", "upstream": self._upstream.health()}
+        report = {"status": "ok", "database": "ok", "upstream": self._upstream.health()}
+        return report if self._limits is None else {**report, "limits": self._limits.state}

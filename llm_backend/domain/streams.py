@@ -82,8 +82,8 @@ class StreamedAnswer(Exchange):
         """What of the answer has come so far, at least: what is charged should this process die."""
         return self._guess(self._tally.text_bytes).completion_tokens
 
-    def _guess(self, received: int) -> Usage:
-        likely = super()._guess(received)
+    def _within(self, likely: Usage) -> Usage:
+        likely = super()._within(likely)
         # A chunk with text has a token at least, whatever was held back.
         return replace(likely, completion_tokens=max(likely.completion_tokens, self._tally.deltas))
 
@@ -180,7 +180,7 @@ class StreamedAnswer(Exchange):
         status: Status = "completed"
         if ended_by is not None and not self._chunks.finished:
             status = "incomplete" if self._tally.deltas else "failed"
-        await self._settle_answered(status, ended_by, self._chunks.usage, self._tally.text_bytes)
+        await self._settle_answered(status, ended_by, self._chunks.usage, self._tally.text)
 
     def _end(self, error: LLMBackendError | None) -> None:
         """The last event: `[DONE]`, or the error where it can no longer be a status."""

@@ -1,4 +1,4 @@
-"""What a stream has given so far: bytes only, so that counting costs next to nothing while it runs."""
+"""What a stream has given so far: counted by bytes, so that it costs next to nothing while it runs."""
 
 from llm_backend.errors import Json
 
@@ -10,8 +10,14 @@ class Tally:
 
     def __init__(self) -> None:
         self.text_bytes = 0
+        self._texts: list[str] = []
         self.deltas = 0
         """Chunks that held text: a sure lower bound of the tokens."""
+
+    @property
+    def text(self) -> str:
+        """All of it, for the tokenizer, where the upstream does not say what it used."""
+        return "".join(self._texts)
 
     def see(self, chunk: Json) -> None:
         """Take one parsed chunk, of chat (`delta`) or of completions (`text`)."""
@@ -34,6 +40,7 @@ class Tally:
 
     def _add(self, text: Json) -> None:
         if text and isinstance(text, str):
+            self._texts.append(text)
             self.text_bytes += len(text.encode("utf-8", "surrogatepass"))
 
 

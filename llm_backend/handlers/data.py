@@ -18,9 +18,11 @@ async def export_account(call: Call, account_id: int) -> Response:
 
 async def erase_account(call: Call, account_id: int) -> Response:
     """What went with it. Raises NotFound, StillRunning."""
-    erased = await call.services.erasure.account(account_id, author(call))
-    call.services.authentication.forget()
-    return json_reply(asdict(erased))
+    try:
+        return json_reply(asdict(await call.services.erasure.account(account_id, author(call))))
+    finally:
+        # It is closed, even where it cannot be erased yet.
+        call.services.authentication.forget()
 
 
 async def erase_user(call: Call, user_id: int) -> Response:

@@ -10,14 +10,14 @@ from pydantic import ValidationError
 from llm_backend.settings import checks, sources
 from llm_backend.settings.model import Settings
 from llm_backend.settings.sources import Origin, SettingsRefused
-from llm_backend.settings.tables import Limits, ModelSettings, Prices, Timeouts, Upstream
+from llm_backend.settings.tables import Limits, ModelSettings, PriceTable, Timeouts, Upstream
 
 __all__ = [
     "Limits",
     "Loaded",
     "ModelSettings",
     "Origin",
-    "Prices",
+    "PriceTable",
     "Settings",
     "SettingsRefused",
     "Timeouts",

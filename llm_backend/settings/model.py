@@ -55,7 +55,7 @@ class Settings(BaseSettings):
         default_factory=lambda data: SecretStr(f"sqlite:///{data['home'] / 'llm-backend.db'}")
     )
     redis_url: SecretStr | None = None
-    """For limits across replicas; nothing of this version asks it."""
+    """Where rate limits are counted for all replicas together; None: each process counts for itself."""
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     upstream_allow_http: bool = False

@@ -46,6 +46,7 @@ ALIASES = {
     "GUNICORN_TIMEOUT": "timeouts.total_seconds",
     "MODEL_NAME": "default_model",
     "GPT_ENGINE": "default_model",
+    "RATE_LIMIT": "limits.key_requests_per_minute",
     "PARROT_ADMIN_TOKEN": "admin_token",
     "ADMIN_KEY": "admin_token",
 }

@@ -17,6 +17,8 @@ Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024)]
 Price = Annotated[int, Field(ge=0, le=10**12)]
 """Micro-dollars per million tokens, up to a dollar a token."""
+Rate = Annotated[int, Field(ge=0, le=10**9)]
+"""How many may come in a minute, or run at once; 0 shuts the door."""
 Tokens = Annotated[int, Field(ge=0, le=2**31)]
 
 CapField = Literal["max_tokens", "max_completion_tokens"]
@@ -71,7 +73,7 @@ class Upstream:
     """What becomes of a stream whose client left."""
 
 
-class Prices(Table):
+class PriceTable(Table):
     """A model's price in micro-dollars per million tokens; None: as input, or as output."""
 
     input_microusd_per_million: Price | None = None
@@ -82,14 +84,20 @@ class Prices(Table):
     reasoning_microusd_per_million: Price | None = None
     audio_output_microusd_per_million: Price | None = None
 
+    @property
+    def rates(self) -> dict[str, int]:
+        """What is set, by its kind: `input_microusd` and so on."""
+        told = {name.removesuffix("_per_million"): getattr(self, name) for name in PriceTable.model_fields}
+        return {kind: rate for kind, rate in told.items() if rate is not None}
 
-class DatedPrices(Prices):
+
+class DatedPriceTable(PriceTable):
     """A price that holds from a day on (UTC)."""
 
     starts: date = Field(alias="from")
 
 
-class ModelSettings(Prices):
+class ModelSettings(PriceTable):
     """What is known of one model; its own prices hold until the first of `prices` does."""
 
     upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
@@ -102,11 +110,15 @@ class ModelSettings(Prices):
     """OpenAI counts 600 of what it hears, Gemini 1,920."""
     page_tokens: Tokens = 5_000
     """The most that a page of a file counts, which is read as a text and as an image."""
-    prices: tuple[DatedPrices, ...] = ()
+    requests_per_minute: Rate | None = None
+    tokens_per_minute: Rate | None = None
+    concurrent_requests: Rate | None = None
+    """Of everybody together."""
+    prices: tuple[DatedPriceTable, ...] = ()
 
     @field_validator("prices")
     @classmethod
-    def _dates(cls, prices: tuple[DatedPrices, ...]) -> tuple[DatedPrices, ...]:
+    def _dates(cls, prices: tuple[DatedPriceTable, ...]) -> tuple[DatedPriceTable, ...]:
         if len({price.starts for price in prices}) < len(prices):
             raise ValueError("must not have two prices from the same day")
         return prices
@@ -140,6 +152,14 @@ class Limits(Table):
     """Silence in a stream after which a comment is sent."""
     drain_seconds: Seconds = 20
     """What open streams get at shutdown."""
+    key_requests_per_minute: Rate | None = None
+    key_tokens_per_minute: Rate | None = None
+    key_concurrent_requests: Rate | None = None
+    """Of each key that has no such limit of its own; with AUTH=open everybody has one key."""
+    replicas: int = Field(default=1, ge=1, le=1000)
+    """How many servers share a limit where Redis does not count for all of them: each gets an equal part."""
+    fail_closed: bool = False
+    """Whether limited requests are refused while Redis is away, instead."""
 
 
 class Budgets(Table):

@@ -113,7 +113,7 @@ class BucketsHere:
         """Nothing to let go of."""
 
     def _share(self, take: Take) -> Take:
-        """The part of the limit that is this process's. A request larger than it takes all of it, or could never run here."""
+        """The part of the limit for this process. A request larger than that takes all of it, or it could never run."""
         capacity = max(1, take.capacity // self._processes)
         return Take(take.name, take.kind, capacity, min(take.amount, capacity))
 

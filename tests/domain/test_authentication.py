@@ -6,10 +6,11 @@ from sqlalchemy import text
 
 from llm_backend.domain import keys as keys_module
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
-from llm_backend.domain.keys import make_key
+from llm_backend.domain.key_text import make_key
 from llm_backend.errors import DatabaseUnavailable, LLMBackendError, Unauthenticated
 from llm_backend.storage import schema
 from llm_backend.storage.database import Database
+from tests.clocks import SetClock
 from tests.domain.parts import Parts
 
 NO_KEYS = [
@@ -195,7 +196,7 @@ def admits(admin: AdminToken, token: str | None) -> bool:
 
 
 def test_the_administrator_has_two_tokens_at_most_and_both_are_good() -> None:
-    admin = AdminToken(["old-token", "new-token"])
+    admin = AdminToken(["old-token", "new-token"], SetClock())
 
     assert [admits(admin, token) for token in ("old-token", "new-token", "other", "", None, "\ud800")] == [
         True,
@@ -206,18 +207,18 @@ def test_the_administrator_has_two_tokens_at_most_and_both_are_good() -> None:
         False,
     ]
     with pytest.raises(ValueError, match="At most 2"):
-        AdminToken(["a", "b", "c"])
+        AdminToken(["a", "b", "c"], SetClock())
 
 
 @pytest.mark.parametrize("tokens", [[], [""]])
 def test_without_a_token_nobody_is_the_administrator(tokens: list[str]) -> None:
-    admin = AdminToken(tokens)
+    admin = AdminToken(tokens, SetClock())
 
     assert not any(admits(admin, token) for token in ("", None, "x"))
 
 
 def test_the_administrators_token_itself_is_not_kept() -> None:
-    admin = AdminToken(["old-token"])
+    admin = AdminToken(["old-token"], SetClock())
 
     assert "old-token" not in repr(vars(admin))
 

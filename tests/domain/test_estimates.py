@@ -32,3 +32,14 @@ def test_only_so_many_models_are_remembered() -> None:
 
     assert ratios.tokens("model-0", 400) == 100
     assert ratios.tokens("model-1", 400) > 100
+
+
+def test_sounds_pictures_and_thoughts_teach_nothing_of_texts() -> None:
+    estimates = Estimates()
+    heard = Usage(
+        1050, 950, audio_prompt_tokens=500, image_prompt_tokens=500, audio_completion_tokens=500, reasoning_tokens=400
+    )
+    for _ in range(40):
+        estimates.learn("seer", heard, prompt_bytes=100, completion_bytes=100)
+
+    assert estimates.usage("seer", 100, 100) == Usage(50, 50)

@@ -14,7 +14,7 @@ from llm_backend.storage import tables
 from llm_backend.storage.database import Database
 from llm_backend.storage.dumps import KINDS, LEFT_OUT, Scope
 from tests.clocks import SetClock
-from tests.databases import BOTH, postgresql_database
+from tests.databases import BOTH, ON_SQLITE, postgresql_database
 from tests.domain.belongings import ADMIN, furnished, rows, running, violations
 from tests.domain.parts import Parts
 
@@ -122,6 +122,7 @@ async def test_a_file_is_brought_once(database: Database, tmp_path: Path) -> Non
         await Imports(database, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize(
     ("spoilt", "said"),
     [
@@ -148,6 +149,7 @@ async def test_a_file_that_is_not_whole_or_not_ours_is_refused(
         await Imports(database, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
+@ON_SQLITE
 async def test_one_account_goes_out_alone_and_can_come_in(parts: Parts, other_url: str, tmp_path: Path) -> None:
     await furnished(parts)
     await furnished(parts, "bob")
@@ -176,21 +178,8 @@ async def test_what_is_known_of_a_user_goes_out_and_is_no_import(parts: Parts, t
         await Imports(parts.database, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
+@ON_SQLITE
 @pytest.mark.parametrize("scope", [Scope(7), Scope(user_code="nobody")])
 async def test_nobody_is_not_exported(database: Database, tmp_path: Path, scope: Scope) -> None:
     with pytest.raises(NotFound):
         await exported(database, tmp_path / "file", scope)
-
-
-async def test_keys_of_another_secret_are_brought_and_said_to_be_unknown(
-    database: Database, other_url: str, tmp_path: Path
-) -> None:
-    await Parts.of(database).alice()
-    lines = await exported(database, tmp_path / "file")
-    other = Database(other_url)
-
-    brought = await Imports(other, SetClock()).bring(tmp_path / "file", ADMIN)
-
-    # Neither of the two has been opened with a secret.
-    assert (lines[0]["secret"], brought.knows_its_keys) == (None, True)
-    await other.close()

@@ -12,10 +12,13 @@ from llm_backend.domain.parrot import NoParrot, Parrot
 from llm_backend.errors import Unauthenticated
 from llm_backend.storage import accounts
 from llm_backend.storage.database import Database
-from tests.databases import ON_SQLITE
+from tests.databases import BOTH, ON_SQLITE
 from tests.domain import parrots
 from tests.domain.belongings import ADMIN, rows, violations
 from tests.domain.parts import Parts
+
+FROM_SQLITE = pytest.mark.parametrize("empty_database_url", BOTH[:1], indirect=True)
+"""Where it is all the same what is read."""
 
 
 @pytest.fixture
@@ -78,6 +81,7 @@ async def test_what_was_used_counts_and_the_books_are_in_order(moving: Parrot, p
     ]
 
 
+@FROM_SQLITE
 async def test_keys_go_on_working_but_those_of_closed_accounts(moving: Parrot, parts: Parts) -> None:
     await moving.move_in(ADMIN)
 
@@ -87,12 +91,14 @@ async def test_keys_go_on_working_but_those_of_closed_accounts(moving: Parrot, p
         await authentication.account(parrots.BOBS_KEY)
 
 
+@FROM_SQLITE
 async def test_what_comes_later_gets_numbers_that_nobody_had(moving: Parrot, parts: Parts) -> None:
     await moving.move_in(ADMIN)
 
     assert (await parts.accounts.create("dora")).id == 9
 
 
+@FROM_SQLITE
 @pytest.mark.parametrize("renamed", [False, True])
 async def test_a_second_time_is_refused_and_changes_nothing(moving: Parrot, parts: Parts, *, renamed: bool) -> None:
     await moving.move_in(ADMIN)
@@ -106,6 +112,8 @@ async def test_a_second_time_is_refused_and_changes_nothing(moving: Parrot, part
     assert (await rows(parts.database, "account"), await rows(parts.database, "audit_record")) == before
 
 
+@FROM_SQLITE
+@ON_SQLITE
 async def test_a_name_that_is_taken_is_told_and_nothing_is_brought(moving: Parrot, parts: Parts) -> None:
     await parts.accounts.create("carol")
 
@@ -115,6 +123,7 @@ async def test_a_name_that_is_taken_is_told_and_nothing_is_brought(moving: Parro
     assert await rows(parts.database, "account", "name") == [("carol",)]
 
 
+@FROM_SQLITE
 async def test_numbers_that_are_taken_change_with_all_that_refers_to_them(moving: Parrot, parts: Parts) -> None:
     for name in ("one", "two", "three"):
         await parts.accounts.create(name)
@@ -127,6 +136,7 @@ async def test_numbers_that_are_taken_change_with_all_that_refers_to_them(moving
     assert await violations(parts.database) == []
 
 
+@FROM_SQLITE
 async def test_a_rehearsal_says_the_same_and_keeps_nothing(moving: Parrot, parts: Parts) -> None:
     rehearsed = await moving.move_in(ADMIN, rehearses=True)
 
@@ -134,9 +144,9 @@ async def test_a_rehearsal_says_the_same_and_keeps_nothing(moving: Parrot, parts
     assert rehearsed == await moving.move_in(ADMIN)
 
 
+@FROM_SQLITE
+@ON_SQLITE
 async def test_what_belongs_to_nothing_is_left_out_and_counted(moving: Parrot, parts: Parts, source: Database) -> None:
-    if not source.is_sqlite:
-        pytest.skip("PostgreSQL keeps what is referred to")
     for statement in (
         "UPDATE chat SET account_id = 99 WHERE id = 12",
         "UPDATE message SET chat_id = 99 WHERE id = 25",

@@ -1,24 +1,94 @@
 """What an upstream reports, believed or not, and what it costs."""
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm_backend.domain.usage import MOST_TOKENS, Price, Usage
 from llm_backend.errors import Json
 
+KINDS = ("cached_tokens", "audio_tokens", "image_tokens")
 
-def test_cached_and_reasoning_tokens_are_parts_of_the_whole() -> None:
-    raw = {
-        "prompt_tokens": 100,
-        "completion_tokens": 50,
-        "prompt_tokens_details": {"cached_tokens": 80},
-        "completion_tokens_details": {"reasoning_tokens": 500},
+
+def report(prompt: int, completion: int, given: dict[str, Json], made: dict[str, Json], **others: Json) -> Json:
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "prompt_tokens_details": given,
+        "completion_tokens_details": made,
+        **others,
     }
 
-    usage = Usage.reported(raw)
 
-    assert usage == Usage(100, 50, cached_tokens=80, reasoning_tokens=50, raw=raw)
+def read(raw: Json) -> Usage:
+    usage = Usage.reported(raw)
+    assert usage is not None
+    return usage
+
+
+def test_every_kind_is_a_part_of_its_side() -> None:
+    raw = report(
+        100,
+        50,
+        {"cached_tokens": 40, "audio_tokens": 30, "image_tokens": 20},
+        {"reasoning_tokens": 5, "audio_tokens": 6},
+    )
+
+    assert read(raw) == Usage(
+        100,
+        50,
+        cached_tokens=40,
+        reasoning_tokens=5,
+        audio_prompt_tokens=30,
+        audio_completion_tokens=6,
+        image_prompt_tokens=20,
+        raw=raw,
+    )
+
+
+def test_kinds_that_overlap_are_cut_and_what_is_cheapest_gives_way() -> None:
+    usage = read(
+        report(100, 50, {"cached_tokens": 80, "audio_tokens": 30}, {"reasoning_tokens": 500, "audio_tokens": 20})
+    )
+
+    assert (usage.cached_tokens, usage.audio_prompt_tokens) == (70, 30)
+    assert (usage.reasoning_tokens, usage.audio_completion_tokens) == (30, 20)
+    assert usage.is_inconsistent
+
+
+def test_what_only_the_total_has_was_made_too() -> None:
+    usage = read(report(100, 50, {}, {"reasoning_tokens": 200}, total_tokens=350))
+
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.reasoning_tokens) == (100, 250, 200)
+    assert usage.is_inconsistent
+
+
+def test_a_total_that_is_too_small_takes_nothing_away() -> None:
+    usage = read(report(100, 50, {}, {}, total_tokens=20))
+
+    assert (usage.prompt_tokens, usage.completion_tokens, usage.is_inconsistent) == (100, 50, True)
+
+
+COUNTS = st.one_of(st.none(), st.integers(-10, 300), st.just("many"), st.floats())
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 200),
+    st.integers(0, 200),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(KINDS, COUNTS)) | st.just([]),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(("reasoning_tokens", "audio_tokens"), COUNTS)) | st.none(),
+    COUNTS,
+)
+def test_whatever_is_reported_kinds_never_pass_their_side(
+    prompt: int, completion: int, given: dict[str, Json], made: dict[str, Json], total: Json
+) -> None:
+    usage = read(report(prompt, completion, given, made, total_tokens=total))
+
+    assert usage.cached_tokens + usage.audio_prompt_tokens + usage.image_prompt_tokens <= usage.prompt_tokens
+    assert usage.reasoning_tokens + usage.audio_completion_tokens <= usage.completion_tokens
+    assert (usage.prompt_tokens, min(usage.completion_tokens, completion)) == (prompt, completion)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +127,7 @@ def test_a_started_microdollar_is_owed_once() -> None:
     assert price.of(Usage(20, 1, cached_tokens=10)) == 3
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10**9), st.integers(0, 10**9), st.integers(0, 10**9))
 def test_a_cost_is_never_less_than_the_exact_one_and_never_a_whole_more(
     prompt: int, cached: int, completion: int
@@ -67,3 +138,82 @@ def test_a_cost_is_never_less_than_the_exact_one_and_never_a_whole_more(
     exact_millionths = prompt * 1_250_001 + cached * 125_000 + completion * 10_000_003
 
     assert 0 <= price.of(usage) * 1_000_000 - exact_millionths < 1_000_000
+
+
+RATES = st.integers(0, 10**9)
+PRICES = st.builds(
+    Price,
+    input_microusd=RATES,
+    output_microusd=RATES,
+    **dict.fromkeys(
+        (
+            "cached_input_microusd",
+            "audio_input_microusd",
+            "image_input_microusd",
+            "reasoning_microusd",
+            "audio_output_microusd",
+        ),
+        st.none() | RATES,
+    ),
+)
+SOME = st.integers(0, 10**6)
+
+
+def test_each_kind_has_a_price_or_that_of_its_side() -> None:
+    usage = Usage(
+        50,
+        40,
+        cached_tokens=10,
+        reasoning_tokens=10,
+        audio_prompt_tokens=10,
+        audio_completion_tokens=10,
+        image_prompt_tokens=10,
+    )
+    plain = Price(input_microusd=2 * 10**6, output_microusd=3 * 10**6)
+    full = Price(
+        input_microusd=10**6,
+        cached_input_microusd=0,
+        audio_input_microusd=2 * 10**6,
+        image_input_microusd=3 * 10**6,
+        output_microusd=4 * 10**6,
+        reasoning_microusd=5 * 10**6,
+        audio_output_microusd=6 * 10**6,
+    )
+
+    assert plain.of(usage) == 50 * 2 + 40 * 3
+    assert full.of(usage) == 20 * 1 + 10 * 0 + 10 * 2 + 10 * 3 + 20 * 4 + 10 * 5 + 10 * 6
+
+
+@settings(deadline=None)
+@given(PRICES, st.tuples(SOME, SOME, SOME, SOME), st.tuples(SOME, SOME, SOME), st.tuples(SOME, SOME))
+def test_nothing_costs_more_than_the_most(
+    price: Price, given: tuple[int, int, int, int], made: tuple[int, int, int], further: tuple[int, int]
+) -> None:
+    usage = Usage(
+        sum(given),
+        sum(made),
+        cached_tokens=given[0],
+        audio_prompt_tokens=given[1],
+        image_prompt_tokens=given[2],
+        reasoning_tokens=made[0],
+        audio_completion_tokens=made[1],
+    )
+
+    assert 0 <= price.of(usage) <= price.most(sum(given) + further[0], sum(made) + further[1])
+
+
+@settings(deadline=None)
+@given(PRICES, st.integers(0, 10**9), SOME, st.integers(1, 300))
+def test_the_room_for_output_is_what_fits_and_not_one_token_less(
+    price: Price, left: int, prompt: int, choices: int
+) -> None:
+    room = price.output_room(left, prompt, choices)
+
+    assert room == 0 or price.most(prompt, room * choices) <= left
+    assert room == MOST_TOKENS or price.most(prompt, (room + 1) * choices) > left
+
+
+@settings(deadline=None)
+@given(PRICES)
+def test_a_price_is_the_same_after_it_was_written_down(price: Price) -> None:
+    assert Price.from_json(orjson.loads(orjson.dumps(price.as_json()))) == price

@@ -8,12 +8,17 @@ import pytest
 
 from llm_backend.domain.keys import public_id_of
 from llm_backend.errors import Json
-from llm_backend.storage import accounts, usage
+from llm_backend.storage import accounts, budgets, usage
 from tests.handlers.administering import Admin, key_status
 from tests.serving import Running
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 FIELDS = {"id", "created_at", "updated_at", "name", "users", "api_key", "budget", "course", "usage", "active"}
+BESIDE = {
+    "budget_microusd": None, "usage_microusd": 0, "renewal": "never", "carries_over": False, "terms": None,
+    "time_zone": "UTC", "fits": False, "requests_per_minute": None, "tokens_per_minute": None,
+    "concurrent_requests": None,
+}  # fmt: skip
 HELLO: Json = {"model": "echo", "messages": [{"role": "user", "content": "Hello there"}]}
 
 
@@ -24,7 +29,8 @@ async def names(admin: Admin, query: str = "") -> list[str]:
 async def test_an_account_is_made_with_a_key_that_is_told_once_and_works(running: Running, admin: Admin) -> None:
     made = await admin.account("alice", course="Physics", budget=1000)
 
-    assert set(made) == FIELDS
+    assert set(made) == FIELDS | BESIDE.keys()
+    assert {name: made[name] for name in BESIDE} == BESIDE
     assert (made["name"], made["course"], made["budget"], made["usage"]) == ("alice", "Physics", 1000, 0)
     assert (made["active"], made["users"], made["updated_at"]) == (True, [], None)
     assert MOMENT.fullmatch(made["created_at"])
@@ -46,7 +52,9 @@ async def test_accounts_are_listed_by_name_and_filtered(running: Running, admin:
         await admin.account(name)
     async with running.database.begin() as session:
         for account in await accounts.every(session):
-            await accounts.charge(session, account.id, {"Alpha": 10, "beta": 11}.get(account.name, 0))
+            [whole] = await budgets.of_account(session, account.id)
+            [period] = await budgets.periods(session, whole.id)
+            await budgets.charge(session, period.id, {"Alpha": 10, "beta": 11}.get(account.name, 0), 0)
 
     assert await names(admin) == ["100%", "Alpha", "beta", "tests", "Éclair"]
     assert await names(admin, "?name=A") == ["Alpha", "beta", "Éclair"]
@@ -233,10 +241,10 @@ async def test_a_record_that_is_written_twice_is_charged_once(running: Running, 
     async with httpx.AsyncClient(base_url=running.root, headers=running.headers) as client:
         await client.post("/v1/chat/completions", json=HELLO)
     (record,) = await running.records()
-    metering = running.services.exchanges._bench.metering
 
-    await metering._write(record)
+    async with running.database.begin() as session:
+        again = await usage.add(session, record)
 
+    assert not again
     assert (await admin.ask("GET", f"/accounts/{running.account_id}"))["usage"] == record.total_tokens
-    async with running.database.reading() as session:
-        assert len(await usage.of_account(session, running.account_id)) == 1
+    assert len(await running.records()) == 1

@@ -31,8 +31,8 @@ async def test_every_change_is_audited_with_the_names_of_what_changed(running: R
         ("create", "account", account_id, ["name", "token_limit"]),
         ("create", "key", key_id, made),
         ("update", "account", account_id, ["token_limit", "users"]),
-        ("rotate", "key", key_id, ["expires_at"]),
         ("create", "key", new["id"], made),
+        ("rotate", "key", key_id, ["expires_at"]),
         ("revoke", "key", new["id"], ["revoked_at"]),
         ("close", "account", account_id, ["active"]),
     ]

@@ -8,7 +8,8 @@ from tests.handlers.administering import Admin, key_status
 from tests.serving import Running
 
 FIELDS = {
-    "id", "account_id", "name", "api_key", "scopes", "created_at", "expires_at", "last_used_on", "revoked_at",
+    "id", "account_id", "name", "api_key", "scopes", "models", "requests_per_minute", "tokens_per_minute",
+    "concurrent_requests", "created_at", "expires_at", "last_used_on", "revoked_at",
 }  # fmt: skip
 
 

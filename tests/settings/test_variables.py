@@ -103,6 +103,12 @@ def test_admin_tokens_and_the_total_timeout_have_other_names_too(load: Load) -> 
     assert settings.timeouts.total_seconds == 90
 
 
+def test_the_rate_limit_of_another_system_is_that_of_each_key(load: Load) -> None:
+    limits = load(RATE_LIMIT="5").limits
+
+    assert (limits.key_requests_per_minute, limits.key_tokens_per_minute) == (5, None)
+
+
 def test_our_name_goes_before_an_alias(load: Load) -> None:
     assert load(PORT="1", FLASK_RUN_PORT="2").port == 1
 

@@ -42,7 +42,7 @@ async def test_a_second_record_of_an_attempt_changes_nothing(database: Database)
 
 async def test_of_many_writers_of_one_attempt_exactly_one_writes(database: Database) -> None:
     alice = await an_account(database)
-    versions = [a_record(alice.id, prompt_tokens=n) for n in range(20)]
+    versions = [a_record(alice.id, prompt_tokens=7 + n) for n in range(20)]
 
     written = await asyncio.gather(*(add(database, version) for version in versions))
 

@@ -20,6 +20,8 @@ BODIES: dict[str, Json] = {
     "createAccount": {"name": "another"},
     "updateAccount": {"course": "Physics"},
     "createUser": {"code": "somebody"},
+    "createChat": {"name": "homework"},
+    "askChat": {"content": "Hello"},
 }
 """Of the served operations that take one."""
 EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1"}
@@ -60,6 +62,11 @@ def asked(
 def _value(schema: Json) -> str:
     """A text that the path may hold."""
     return str(schema["enum"][0]) if "enum" in schema else "x-1"
+
+
+def is_plain(operation: Operation) -> bool:
+    """Whether its errors are texts."""
+    return operation.fields.get("x-error-style") == "text"
 
 
 def is_for_admin(operation: Operation) -> bool:
@@ -116,19 +123,29 @@ def test_what_is_not_served_asks_for_the_key_first(stranger: httpx.Client) -> No
 
 def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list[Operation]) -> None:
     served = [operation for operation in every if operation.is_served]
-    ends = {"rotateKey", "revokeKey", "deleteAccount"}  # in this order, after all else
-    served.sort(
-        key=lambda operation: (operation.id in ends, operation.id == "deleteAccount", operation.id != "rotateKey")
-    )
+    ends = ["rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount"]  # in this order, after all else
+    served.sort(key=lambda operation: ends.index(operation.id) + 1 if operation.id in ends else 0)
     made = client.post("/api/accounts", json={"name": "passing"}, headers=ADMIN).json()
-    existing = EXISTING | {"account_id": str(made["id"]), "key_id": public_id_of(made["api_key"])}
-
-    told = {
-        operation.id: asked(client, operation, ADMIN_TOKEN if is_for_admin(operation) else None, existing).status_code
+    user = client.post("/api/users", json={"code": "passing"}, headers=ADMIN).json()
+    its_key = {"authorization": f"Bearer {made['api_key']}"}
+    chat = client.post("/api/chats", json={"name": "homework"}, headers=its_key).json()
+    existing = EXISTING | {
+        "account_id": str(made["id"]),
+        "user_id": str(user["id"]),
+        "key_id": public_id_of(made["api_key"]),
+        "chat_id": str(chat["id"]),
+    }
+    tokens = {
+        operation.id: ADMIN_TOKEN if is_for_admin(operation) else made["api_key"]
         for operation in served
+        if is_plain(operation) or is_for_admin(operation)
     }
 
-    created = {"createAccount", "createUser", "createKey", "rotateKey"}
+    told = {
+        operation.id: asked(client, operation, tokens.get(operation.id), existing).status_code for operation in served
+    }
+
+    created = {"createAccount", "createUser", "createKey", "rotateKey", "createChat", "askChat"}
     assert told == {name: 201 if name in created else 200 for name in told}
     assert len(told) == len(served)
 
@@ -137,7 +154,8 @@ def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list
 def test_no_account_is_served_without_a_key_of_one(
     stranger: httpx.Client, every: list[Operation], token: str | None
 ) -> None:
-    for_accounts = [operation for operation in every if [*operation.fields["security"], {}][0].keys() == {"key"}]
+    by_key = [operation for operation in every if [*operation.fields["security"], {}][0].keys() == {"key"}]
+    for_accounts = [operation for operation in by_key if not is_plain(operation)]
 
     answers = {operation.id: asked(stranger, operation, token) for operation in for_accounts}
 
@@ -145,6 +163,17 @@ def test_no_account_is_served_without_a_key_of_one(
     assert told == dict.fromkeys(told, (401, "invalid_api_key"))
     assert [name for name, answer in answers.items() if not is_envelope(answer)] == []
     assert len(told) > 370
+
+
+@pytest.mark.parametrize(("token", "status"), [(None, 401), (WRONG_KEY, 401), ("sk-other", 401), (ADMIN_TOKEN, 403)])
+def test_no_chat_is_served_without_the_key_of_its_account(
+    stranger: httpx.Client, every: list[Operation], token: str | None, status: int
+) -> None:
+    by_key = [operation for operation in every if [*operation.fields["security"], {}][0].keys() == {"key"}]
+
+    answers = [asked(stranger, operation, token) for operation in by_key if is_plain(operation)]
+
+    assert {(answer.status_code, answer.json()["error"]) for answer in answers} == {(status, "Access Denied")}
 
 
 def test_a_key_without_the_scope_may_not_do_what_asks_for_one(
@@ -188,4 +217,4 @@ def test_what_is_public_asks_for_nothing(stranger: httpx.Client, every: list[Ope
 
     told = {operation.id: asked(stranger, operation).status_code for operation in public}
 
-    assert told == dict.fromkeys(["getHealth", "getReadiness", "getOpenapi", "getDocs", "getDocsAsset"], 200)
+    assert told == dict.fromkeys(["getRoot", "getHealth", "getReadiness", "getOpenapi", "getDocs", "getDocsAsset"], 200)

@@ -4,11 +4,9 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
 import typer
-
-AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 
 Row = Sequence[object]
 

@@ -1,0 +1,204 @@
+"""How many tokens a request may cost at most: a true upper bound, for reserving, never for charging."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeGuard
+
+from llm_backend.domain.usage import MOST_TOKENS
+from llm_backend.errors import Json
+
+TOKENS_AROUND = 16
+"""What a template puts around each message, tool or input at most."""
+
+UNKNOWN_CONTEXT = 2**20
+"""The context of a model of which none is known: the longest in common use."""
+
+BYTES_PER_AUDIO_SECOND = {"wav": 8_000, "pcm16": 8_000}
+"""The fewest in use: 8 bits at 8 kHz, uncompressed."""
+BYTES_PER_COMPRESSED_SECOND = 1_000
+"""The fewest that mp3 has, 8 kbit/s; others are at least as dense."""
+BYTES_PER_PAGE = 512
+"""Fewer than a page of a file has, with its share of fonts and structure."""
+
+CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""The fields that limit an answer's tokens."""
+FOREIGN_CAPS = ("n_predict", "num_predict", "max_new_tokens")
+"""Those that some upstreams obey before OpenAI's own; a negative one sets no limit."""
+
+FUNCTIONS = ("function", "custom")
+"""Tools that the client runs. The others put into the prompt what they find."""
+
+LISTED = ("messages", "prompt", "input", "tools", "functions")
+"""Fields that are bounded part by part."""
+UNREAD = frozenset(
+    {
+        *("model", "user", "safety_identifier", "prompt_cache_key", "metadata", "logit_bias", "stop", "stream_options"),
+        *("encoding_format", "reasoning_effort", "service_tier", "verbosity", "modalities"),
+    }
+)
+"""Fields that no model reads. What is not known is believed to be read."""
+REMEMBERED = ("web_search_options", "previous_response_id", "conversation", "chat_template")
+"""Fields that bring into the prompt what does not stand in the request."""
+ELSEWHERE = frozenset({"file_id", "file_url", "video_url", "audio_url"})
+"""Fields that name what stands elsewhere, or moves: how much that is, nobody knows."""
+CALLS = frozenset({"tool_calls", "function_call", "arguments", "output"})
+"""Fields of messages that are written as JSON, with all that is escaped in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a model counts at most for what is no text."""
+
+    image_tokens: int = 4_000
+    audio_tokens_per_minute: int = 2_000
+    page_tokens: int = 5_000
+    context_tokens: int = UNKNOWN_CONTEXT
+    """Of a file of unknown size, and of what a tool of the upstream finds."""
+
+    def audio(self, encoded: int, form: Json) -> int:
+        """Of a sound of so many base64 characters in this format, or in one that is not known."""
+        per_second = BYTES_PER_AUDIO_SECOND.get(str(form), BYTES_PER_COMPRESSED_SECOND)
+        return min(self.context_tokens, _up(encoded * 3 * self.audio_tokens_per_minute, 4 * 60 * per_second))
+
+    def file(self, encoded: int) -> int:
+        """Of a file of so many base64 characters."""
+        return min(self.context_tokens, _up(encoded * 3, 4 * BYTES_PER_PAGE) * self.page_tokens)
+
+
+def prompt_bound(body: Json, sizes: Sizes) -> int:
+    """The most tokens that the prompt of `body` can have.
+
+    No token is shorter than a byte, so the bytes of all that is read bound it, with what stands around it.
+    """
+    messages = sum(TOKENS_AROUND + _message(message, sizes) for message in _listed(body.get("messages")))
+    given = sum(_given(body[name], sizes) for name in ("prompt", "input") if body.get(name) is not None)
+    tools = [*_listed(body.get("tools")), *_listed(body.get("functions"))]
+    described = sum(TOKENS_AROUND + _written(tool) for tool in tools)
+    others = sum(_other(value) for name, value in body.items() if name not in UNREAD and name not in LISTED)
+    unknown = sum(map(_is_foreign, tools)) + sum(body.get(name) is not None for name in REMEMBERED)
+    return messages + given + described + others + unknown * sizes.context_tokens
+
+
+def choices(body: Json) -> int:
+    """How many answers are made, to all prompts together."""
+    prompt = body.get("prompt")
+    prompts = len(_inputs(prompt)) if isinstance(prompt, list) else 1
+    made = (body.get(name) for name in ("n", "best_of"))
+    return max(1, prompts) * max([1, *(min(MOST_TOKENS, int(number)) for number in made if _is_whole(number))])
+
+
+def named_cap(body: Json) -> int | None:
+    """The largest limit of output that `body` names, none below 0; None where it names none."""
+    named = [int(body[name]) for name in CAPS if _is_whole(body.get(name))]
+    named += [int(body[name]) for name in FOREIGN_CAPS if _is_whole(body.get(name)) and body[name] >= 0]
+    return min(MOST_TOKENS, max(0, *named)) if named else None
+
+
+def cap_field(path: str, chats: str) -> str:
+    """Where an operation takes its limit of output; `chats`: the field of its upstream for chats."""
+    return {"/completions": "max_tokens", "/responses": "max_output_tokens"}.get(path, chats)
+
+
+def capped(body: Json, field: str, tokens: int) -> dict[str, Json]:
+    """`body` with `tokens` in `field`, and no other limit of output."""
+    return {name: value for name, value in body.items() if name not in {*CAPS, *FOREIGN_CAPS}} | {field: tokens}
+
+
+def _given(value: Json, sizes: Sizes) -> int:
+    """A `prompt` or an `input`: a text, tokens, a list of such or of messages, or the name of a kept prompt."""
+    if isinstance(value, list):
+        return sum(TOKENS_AROUND + _each(item, sizes) for item in _inputs(value))
+    kept = sizes.context_tokens if isinstance(value, dict) else 0
+    return TOKENS_AROUND + _said(value, sizes) + kept
+
+
+def _each(item: Json, sizes: Sizes) -> int:
+    """One input: each number in it is a token."""
+    if isinstance(item, list) and all(map(_is_number, item)):
+        return len(item)
+    return _message(item, sizes)
+
+
+def _inputs(value: list[Json]) -> list[Json]:
+    """The inputs of a list, which is one input if it is one of tokens."""
+    return [value] if value and all(map(_is_number, value)) else value
+
+
+def _is_foreign(tool: Json) -> bool:
+    return isinstance(tool, dict) and tool.get("type", "function") not in FUNCTIONS
+
+
+def _other(value: Json) -> int:
+    """A field of the body that may be read; a number or a switch is not."""
+    return TOKENS_AROUND + _written(value) if isinstance(value, str | dict | list) else 0
+
+
+def _message(message: Json, sizes: Sizes) -> int:
+    """A message, or an item: the names of its fields are part of what stands around it."""
+    if isinstance(message, dict):
+        return sum(_field(name, value, message, sizes) for name, value in message.items())
+    return _said(message, sizes)
+
+
+def _said(value: Json, sizes: Sizes) -> int:
+    """All text of a content, names included, and what it shows besides."""
+    if isinstance(value, dict):
+        return sum(_bytes(name) + _field(name, inner, value, sizes) for name, inner in value.items())
+    if isinstance(value, list):
+        return sum(1 + _said(inner, sizes) for inner in value)
+    return _bytes(value) if isinstance(value, str) else _written(value)
+
+
+def _field(name: str, value: Json, beside: Mapping[str, Json], sizes: Sizes) -> int:
+    """The value of a field, by what a field of this name holds; `beside`: the object it stands in."""
+    if value is None:
+        return 0
+    if name in CALLS:
+        return _written(value)
+    if name == "image_url":
+        return sizes.image_tokens + _linked(value)
+    if name in ELSEWHERE or (name == "audio" and isinstance(value, dict) and "id" in value):
+        return sizes.context_tokens + _linked(value)
+    encoded = _encoded(name, value, beside, sizes) if isinstance(value, str) else None
+    return _said(value, sizes) if encoded is None else encoded
+
+
+def _encoded(name: str, text: str, beside: Mapping[str, Json], sizes: Sizes) -> int | None:
+    """What a file or a sound counts whose bytes stand here; None where `text` is one."""
+    if name == "file_data":
+        return sizes.file(len(text))
+    return sizes.audio(len(text), beside["format"]) if name == "data" and "format" in beside else None
+
+
+def _linked(value: Json) -> int:
+    """What is written around what is linked to: of encoded data, nothing is read as text."""
+    if isinstance(value, dict):
+        return sum(_bytes(name) + _linked(inner) for name, inner in value.items())
+    return 0 if isinstance(value, str) and value.startswith("data:") else _written(value)
+
+
+def _written(value: Json) -> int:
+    """Bytes of JSON at its widest: a space after each mark, all but ASCII escaped."""
+    return len(json.dumps(value))
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "surrogatepass"))
+
+
+def _listed(value: Json) -> list[Json]:
+    return value if isinstance(value, list) else []
+
+
+def _is_number(value: Json) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Json) -> TypeGuard[int | float]:
+    """Whether it is an integer as JSON Schema has it, which 4.0 is too."""
+    return type(value) is int or (isinstance(value, float) and value.is_integer())
+
+
+def _up(dividend: int, divisor: int) -> int:
+    return -(-dividend // divisor)
