@@ -108,13 +108,16 @@ class Ask:
     async def answer(self) -> Told:
         """The answer, kept with its question.
 
-        Raises NoSuchChat, BudgetReached before anything is sent, and the upstream's failures: then nothing is kept.
+        Raises NoSuchChat, BudgetReached, PermissionDenied where the key is not for the model that answers, all before
+        anything is sent, and the upstream's failures: then nothing is kept.
         """
         account, chat, said = await self._desk.database.detached(self._read())
         is_over = _is_over(account, self._desk.customs.soft_limit_percent)
         form = form_of(chat)
         try:
-            await self._put(form, await self._model(chat), turns(said))
+            model = await self._model(chat)
+            self._work.caller.may_use(model)
+            await self._put(form, model, turns(said))
         except LLMBackendError as error:
             known = told(error)
             if known is error:
