@@ -12,6 +12,7 @@ from llm_backend.domain.clock import Clock
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.histories import UNSAID, Continuation, Form, Line, Messages, Sizes, Turn, turns
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.key_text import base62
 from llm_backend.domain.metering import Work
 from llm_backend.errors import ClientLeft, DatabaseUnavailable, Json, LLMBackendError, UpstreamRejected
@@ -82,10 +83,11 @@ class Told:
 class Ask:
     """A question on its way. The chat is read before and written after, and nothing is held while the model answers."""
 
-    def __init__(self, desk: Desk, work: Work, chat_id: int, question: Question) -> None:
-        """`work`: who asks, and by which operation."""
+    def __init__(self, desk: Desk, work: Work, chat_id: int, question: Question, once: Once | None) -> None:
+        """`work`: who asks, and by which operation; `once`: the idempotency key that it was asked with."""
         self._desk = desk
         self._work = work
+        self._once = once
         self._chat_id = chat_id
         self._arguments = {"temperature": desk.customs.temperature, **UNSAID, **question.arguments}
         instructions = () if question.instruction is None else (Line("system", question.instruction),)
@@ -97,7 +99,9 @@ class Ask:
     @property
     def summary(self) -> Mapping[str, int | str]:
         """What the access log may say of it."""
-        return self._exchange.summary if self._exchange else {}
+        if self._exchange is None:
+            return {}
+        return {"model": self._exchange.work.body["model"], **self._exchange.summary}
 
     def abandon(self) -> None:
         """The client has gone: what is not yet answered is given up."""
@@ -155,6 +159,8 @@ class Ask:
 
     async def _keep(self, session: AsyncSession, attempt_id: str, answer: str) -> None:
         """In the transaction that charges the attempt: the question, and what was answered."""
+        if self._once is not None:
+            self._once.charged()
         account_id, lines = self._work.caller.account_id, (*self._new, Line("assistant", answer))
         first = await conversations.advance(session, account_id, self._chat_id, len(lines))
         if first is None:
