@@ -38,7 +38,10 @@ def import_accounts(
     """
     rows = list(_rows(file.read_text(encoding="utf-8-sig")))
     # Before anything is made: keys that cannot be written down would be lost. Nobody else may read them.
-    descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise typer.BadParameter(f"{out}: {error.strerror}.", param_hint="--out") from None
     made: list[dict[str, Any]] = []
     with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as written:
         try:

@@ -123,8 +123,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Revoke keys that were found where they should not be; what is no key of this server changes nothing."""
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8", errors="replace")
-    findings = asyncio.run(_report([line for line in text.splitlines() if line.strip()]))
+    findings = asyncio.run(_report([line for line in _read(file).splitlines() if line.strip()]))
     if as_json:
         print_json([{"key_id": each.key_id, "account_id": each.account_id, "status": each.status} for each in findings])
         return
@@ -132,6 +131,15 @@ def report(
         (number, each.key_id, each.account_id, each.status.replace("_", " "))
         for number, each in enumerate(findings, 1)
     ])  # fmt: skip
+
+
+def _read(file: str) -> str:
+    if file == "-":
+        return sys.stdin.read()
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise typer.BadParameter(f"{file}: {error.strerror}.", param_hint="FILE") from None
 
 
 def described(key: Key) -> dict[str, Any]:

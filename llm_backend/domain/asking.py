@@ -12,6 +12,7 @@ from llm_backend.domain.clock import Clock
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.histories import UNSAID, Continuation, Form, Line, Messages, Sizes, Turn, turns
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.key_text import base62
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft, DatabaseUnavailable, Json, LLMBackendError, UpstreamRejected
@@ -82,10 +83,11 @@ class Told:
 class Ask:
     """A question on its way. The chat is read before and written after, and nothing is held while the model answers."""
 
-    def __init__(self, desk: Desk, work: Work, chat_id: int, question: Question) -> None:
-        """`work`: who asks, and by which operation."""
+    def __init__(self, desk: Desk, work: Work, chat_id: int, question: Question, once: Once | None) -> None:
+        """`work`: who asks, and by which operation; `once`: the idempotency key that it was asked with."""
         self._desk = desk
         self._work = work
+        self._once = once
         self._chat_id = chat_id
         self._arguments = {"temperature": desk.customs.temperature, **UNSAID, **question.arguments}
         instructions = () if question.instruction is None else (Line("system", question.instruction),)
@@ -97,7 +99,9 @@ class Ask:
     @property
     def summary(self) -> Mapping[str, int | str]:
         """What the access log may say of it."""
-        return self._exchange.summary if self._exchange else {}
+        if self._exchange is None:
+            return {}
+        return {"model": self._exchange.work.body["model"], **self._exchange.summary}
 
     def abandon(self) -> None:
         """The client has gone: what is not yet answered is given up."""
@@ -108,13 +112,16 @@ class Ask:
     async def answer(self) -> Told:
         """The answer, kept with its question.
 
-        Raises NoSuchChat, BudgetReached before anything is sent, and the upstream's failures: then nothing is kept.
+        Raises NoSuchChat, BudgetReached, PermissionDenied where the key is not for the model that answers, all before
+        anything is sent, and the upstream's failures: then nothing is kept.
         """
         account, chat, said = await self._desk.database.detached(self._read())
         is_over = _is_over(account, self._desk.customs.soft_limit_percent)
         form = form_of(chat)
         try:
-            await self._put(form, await self._model(chat), turns(said))
+            model = await self._model(chat)
+            self._work.caller.may_use(model)
+            await self._put(form, model, turns(said))
         except LLMBackendError as error:
             known = told(error)
             if known is error:
@@ -152,6 +159,8 @@ class Ask:
 
     async def _keep(self, session: AsyncSession, attempt_id: str, answer: str) -> None:
         """In the transaction that charges the attempt: the question, and what was answered."""
+        if self._once is not None:
+            self._once.charged()
         account_id, lines = self._work.caller.account_id, (*self._new, Line("assistant", answer))
         first = await conversations.advance(session, account_id, self._chat_id, len(lines))
         if first is None:

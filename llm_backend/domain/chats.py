@@ -6,6 +6,7 @@ import orjson
 
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Ask, Desk, Question, public_id
 from llm_backend.domain.chat_errors import NoSuchChat, UnknownModelType
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.names import checked
 from llm_backend.domain.work import Work
 from llm_backend.storage import accounts, conversations, items
@@ -62,9 +63,9 @@ class Chats:
         account = await self._desk.database.detached(self._account(account_id))
         return account.used_tokens, account.token_limit
 
-    def ask(self, work: Work, chat_id: int, question: Question) -> Ask:
-        """A question, about to be asked; `work` says by whom."""
-        return Ask(self._desk, work, chat_id, question)
+    def ask(self, work: Work, chat_id: int, question: Question, once: Once | None = None) -> Ask:
+        """A question, about to be asked; `work` says by whom, `once` with which idempotency key."""
+        return Ask(self._desk, work, chat_id, question, once)
 
     async def _create(self, account_id: int, values: dict[str, object]) -> Conversation:
         async with self._desk.database.begin() as session:

@@ -5,10 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from llm_backend.domain.bounds import TOKENS_AROUND
 from llm_backend.errors import Json
-
-OVERHEAD_TOKENS = 16
-"""What a message may count beside its text."""
 
 ANSWERS_SHARE = 4
 """Of a model's context a quarter is left to its answer, where nobody says how long that may be."""
@@ -131,7 +129,7 @@ class Continuation(Form):
 
 def size_tokens(text: str) -> int:
     """More tokens than a message of this text has for any model: no token is less than a byte."""
-    return len(text.encode()) + OVERHEAD_TOKENS
+    return len(text.encode()) + TOKENS_AROUND
 
 
 def turns(lines: Sequence[Line]) -> list[Turn]:

@@ -9,6 +9,7 @@ import orjson
 
 from llm_backend.domain.entries import Balance
 from llm_backend.errors import Json
+from llm_backend.storage import usage
 from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.ledger import Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
@@ -73,11 +74,10 @@ class Sheet:
 
     def count(self, record: UsageRecord) -> None:
         """Add a record to its day."""
-        key = (record.account_id, record.ended_at.date(), record.key_id or "", record.model, record.end_user or "")
-        day = self._days[key]
-        day["requests"] += record.kind == "charge"
+        sums = self._days[tuple(usage.day(record).items())]
+        sums["requests"] += record.kind == "charge"
         for name in DAILY_SUMS:
-            day[name] += getattr(record, name)
+            sums[name] += getattr(record, name)
 
     def moves(self) -> list[dict[str, Any]]:
         """What is added to each period's sums, in one order for everyone."""
@@ -91,10 +91,9 @@ class Sheet:
         ]
 
     def days(self) -> list[dict[str, Any]]:
-        names = ("account_id", "day", "key_id", "model", "end_user")
         return [
-            {**dict(zip(names, key, strict=True)), **{name: sums[name] for name in ("requests", *DAILY_SUMS)}}
-            for key, sums in sorted(self._days.items())
+            {**dict(day), **{name: sums[name] for name in ("requests", *DAILY_SUMS)}}
+            for day, sums in sorted(self._days.items())
         ]
 
 

@@ -8,14 +8,12 @@ from typing import Any, Literal
 from sqlalchemy import Select, and_, false, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.conversations import CHAT
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import account, budget, budget_period, conversation
 
 WHOLE = ""
 """The subject of the budget that bounds all of an account."""
-
-CHAT = "chat"
-"""The kind of conversations that `/api/chats` makes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from sqlalchemy import select
@@ -86,6 +86,16 @@ FIELDS = tuple(field.name for field in fields(UsageRecord))
 def values(record: UsageRecord) -> dict[str, Any]:
     """`record` by column, as it may be stored."""
     return {name: _storable(getattr(record, name)) for name in FIELDS}
+
+
+def day(record: UsageRecord) -> dict[str, Any]:
+    """The day (UTC) whose sums `record` is added to, by the columns that tell days apart, as they are stored."""
+    stored = values(record)
+    return {
+        "account_id": record.account_id,
+        "day": record.ended_at.astimezone(UTC).date(),
+        **{name: stored[name] or "" for name in ("key_id", "model", "end_user")},
+    }
 
 
 async def add(session: AsyncSession, record: UsageRecord) -> bool:

@@ -41,8 +41,7 @@ def told(program: typer.Typer, *words: str) -> Any:
 def test_the_first_command_on_a_fresh_machine_makes_database_secret_account_and_key(folder: Path) -> None:
     made = told(accounts, "create", "alice")
 
-    told_of_accounts = {"id", "name", "active", "course", "token_limit", "used_tokens", "created_at"}
-    assert set(made) == told_of_accounts | {"key_id", "api_key"}
+    assert set(made) > {"id", "name", "active", "course", "token_limit", "used_tokens", "key_id", "api_key"}
     assert (made["name"], made["active"], public_id_of(made["api_key"])) == ("alice", True, made["key_id"])
     assert {file.name for file in folder.iterdir()} >= {"llm-backend.db", SECRET_FILE}
 
@@ -83,18 +82,69 @@ def test_a_key_is_revoked_by_its_id_or_by_itself() -> None:
     assert run(keys, "list", "alice").stdout.count("revoked") == 2
 
 
+def cells(result: Result) -> list[list[str]]:
+    """The lines as words, without their heads."""
+    return [line.split() for line in result.stdout.splitlines()[1:]]
+
+
 def test_accounts_are_listed_and_closed() -> None:
-    told(accounts, "create", "alice")
+    told(accounts, "create", "alice", "--budget", "1_000")
     told(accounts, "create", "bob")
 
     run(accounts, "close", "bob")
 
     assert [(one["name"], one["active"]) for one in told(accounts, "list")] == [("alice", True), ("bob", False)]
-    lines = run(accounts, "list").stdout.splitlines()
-    assert [" ".join(line.split()) for line in lines] == [
-        "1 alice 0 tokens used, no limit",
-        "2 bob 0 tokens used, no limit (closed)",
+    assert cells(run(accounts, "list")) == [
+        ["1", "alice", "0", "1000", "never", "open"],
+        ["2", "bob", "0", "no", "limit", "never", "closed"],
     ]
+
+
+def test_an_account_is_made_shown_and_changed_with_all_that_it_may_be() -> None:
+    told(users, "create", "s1")
+    made = told(
+        accounts, "create", "alice", "--course", "Physics", "--budget", "10", "--budget-microusd", "5", "--renewal",
+        "month", "--carries-over", "--time-zone", "Europe/Berlin", "--fits", "--requests-per-minute", "1",
+        "--tokens-per-minute", "2", "--concurrent-requests", "3", "--user", "s1",
+    )  # fmt: skip
+
+    changed = told(accounts, "update", "alice", "--name", "Alice", "--budget", "none", "--no-fits")
+
+    assert [made[name] for name in ("course", "token_limit", "microusd_limit", "renewal", "carries_over")] == [
+        "Physics", 10, 5, "month", True,
+    ]  # fmt: skip
+    assert (made["requests_per_minute"], made["tokens_per_minute"], made["concurrent_requests"]) == (1, 2, 3)
+    assert (changed["name"], changed["token_limit"], changed["fits"], changed["course"]) == (
+        "Alice", None, False, "Physics",
+    )  # fmt: skip
+    shown = told(accounts, "show", "Alice")
+    assert shown == changed | {"users": ["s1"], "api_key": shown["api_key"]}
+    assert ["course", "Physics"] in cells(run(accounts, "show", "Alice"))
+    assert made["api_key"] not in str(shown)
+
+
+def test_budgets_of_an_account_its_keys_and_models_are_made_and_removed() -> None:
+    alice = told(accounts, "create", "alice")
+    key = f"key:{alice['key_id']}"
+
+    made = [told(accounts, "budget", "alice", subject, "--budget", "5") for subject in ("account", key, "model:echo")]
+    told(accounts, "budget", "alice", "account", "--remove")
+    run(accounts, "budget", "alice", "model:echo", "--remove")
+
+    assert [(each["subject"], each["token_limit"]) for each in made] == [("account", 5), (key, 5), ("model:echo", 5)]
+    assert [(each["subject"], each["token_limit"]) for each in told(accounts, "budgets", "alice")] == [
+        ("account", None),
+        (key, 5),
+    ]
+    assert cells(run(accounts, "budgets", "alice"))[1] == [key, "0", "5", "0", "no", "limit", "never"]
+
+
+@pytest.mark.parametrize("wrong", [["--budget", "many"], ["--renewal", "year"], ["--requests-per-minute", "-1"]])
+def test_what_no_account_may_be_is_refused_with_the_name_of_the_option(wrong: list[str]) -> None:
+    result = run(accounts, "create", "alice", *wrong)
+
+    assert result.exit_code == 2
+    assert wrong[0] in result.output
 
 
 def test_a_key_is_rotated_by_its_id_or_by_itself() -> None:
@@ -120,11 +170,42 @@ def test_users_are_made_and_listed_by_code() -> None:
 
     assert (made[0]["code"], made[0]["name"], made[0]["account_id"]) == ("s2", "Sam", alice["id"])
     assert told(users, "list") == made[::-1]
-    assert [line.split() for line in run(users, "list").stdout.splitlines()] == [
+    assert cells(run(users, "list")) == [
         ["2", "s1"],
         ["1", "s2", "Sam", "alice"],
     ]
     assert run(users, "create", "s3").stdout.split() == ["user", "3", "s3"]
+
+
+def test_a_key_is_made_changed_and_shown_with_all_that_it_may_do() -> None:
+    told(accounts, "create", "alice")
+    made = told(
+        keys, "create", "alice", "--scope", "models", "--model", "echo", "--model", "b", "--expires", "2099-01-01",
+        "--requests-per-minute", "5",
+    )  # fmt: skip
+
+    changed = told(keys, "update", made["key_id"], "--every-model", "--expires", "none", "--tokens-per-minute", "9")
+
+    assert (made["scopes"], made["models"], made["expires_at"]) == (["models"], ["echo", "b"], 4070908800)
+    assert (changed["models"], changed["expires_at"], changed["requests_per_minute"]) == (None, None, 5)
+    assert changed["tokens_per_minute"] == 9
+    assert told(keys, "show", made["api_key"]) == changed
+    assert ["tokens_per_minute", "9"] in cells(run(keys, "show", made["key_id"]))
+    assert ["scopes", "models"] in cells(run(keys, "update", made["key_id"], "--name", "x"))
+    assert run(keys, "update", made["key_id"], "--expires", "tomorrow").exit_code == 2
+
+
+def test_keys_that_leaked_are_reported_from_a_file_or_a_pipe_and_never_repeated(folder: Path) -> None:
+    alice = told(accounts, "create", "alice")
+    (folder / "found.txt").write_text(f"{alice['api_key']}\n\nsomething else\n")
+
+    first = run(keys, "report", "found.txt")
+    again = CliRunner().invoke(keys, ["report", "-", "--json"], input=alice["api_key"])
+
+    assert cells(first) == [["1", alice["key_id"], "1", "revoked"], ["2", "unknown"]]
+    assert json.loads(again.stdout) == [{"key_id": alice["key_id"], "account_id": 1, "status": "already_revoked"}]
+    assert alice["api_key"] not in first.output + again.output
+    assert run(keys, "report", "nothing.txt").exit_code == 2
 
 
 def test_what_cannot_be_done_is_an_error_with_words() -> None:

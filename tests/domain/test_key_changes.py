@@ -26,7 +26,7 @@ async def test_a_caller_bears_the_models_and_limits_of_its_key_and_its_account(p
 
     caller = await parts.authentication.account(made.text)
 
-    assert caller.models == {"small", "large"}
+    assert caller.models == frozenset({"small", "large"})
     assert caller.limits_of_key == Allowance(tokens_per_minute=7)
     assert caller.limits_of_account == Allowance(requests_per_minute=60)
     caller.may_use("small")

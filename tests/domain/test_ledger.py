@@ -116,7 +116,7 @@ async def test_a_reservation_that_is_voided_leaves_nothing(database: Database) -
 async def test_the_account_of_a_closed_door_reserves_nothing(database: Database) -> None:
     books = await Books.of(database)
     async with database.begin() as session:
-        await accounts.close(session, books.account.id, NOON)
+        await accounts.close(session, books.account.id)
 
     with pytest.raises(Unauthenticated):
         await books.ledger.reserve(books.asks())
@@ -265,7 +265,7 @@ async def test_the_beat_tells_what_is_no_longer_allowed(database: Database) -> N
     attempt = await books.reserved()
     before = await books.ledger.beat({})
     async with database.begin() as session:
-        await accounts.close(session, books.account.id, NOON)
+        await accounts.close(session, books.account.id)
 
     assert (before, await books.ledger.beat({})) == (set(), {attempt})
 

@@ -23,17 +23,10 @@ TABLE = {"m": [Dated(CHANGE.date(), NEW), Dated(date.min, OLD)], "gone": [Dated(
     ],
 )
 def test_the_newest_price_that_has_begun_holds(moment: datetime, price: Price) -> None:
-    assert Prices(TABLE, lambda: CHANGE).of("m", moment) == price
+    assert Prices(TABLE).of("m", moment) == price
 
 
 def test_a_model_without_a_price_or_before_its_first_has_none() -> None:
-    prices = Prices({"later": [Dated(date.max, NEW)]}, lambda: CHANGE)
+    prices = Prices({"later": [Dated(date.max, NEW)]})
 
-    assert (prices.get("later"), prices.get("other")) == (None, None)
-
-
-def test_a_price_may_change_while_the_process_runs() -> None:
-    moments = iter([CHANGE - timedelta(days=1), CHANGE])
-    prices = Prices(TABLE, lambda: next(moments))
-
-    assert [prices.get("m"), prices.get("m")] == [OLD, NEW]
+    assert (prices.of("later", CHANGE), prices.of("other", CHANGE)) == (None, None)

@@ -219,8 +219,19 @@ async def test_other_methods_and_other_media_answer_in_the_same_style(admin: Adm
     assert [type(answer.json()["error"]) for answer in answers] == [str] * 3
 
 
-async def test_an_admin_token_is_no_accounts_key(running: Running, admin: Admin) -> None:
-    assert (await admin.client.get("/v1/models")).status_code == 401
+async def test_the_chats_of_an_account_are_counted_and_of_none_there_are_none(running: Running, admin: Admin) -> None:
+    account = await admin.account("alice")
+    async with httpx.AsyncClient(base_url=running.root) as client:
+        for _ in range(2):
+            await client.post(
+                "/api/chats", json={"name": "a"}, headers={"authorization": f"Bearer {account['api_key']}"}
+            )
+
+    counts = [
+        await admin.ask("GET", f"/accounts/{number}/num_chats") for number in (account["id"], running.account_id, 404)
+    ]
+
+    assert counts == [{"num_chats": 2}, {"num_chats": 0}, {"num_chats": 0}]
 
 
 async def test_what_an_account_used_is_the_sum_of_its_records_after_many_at_once(

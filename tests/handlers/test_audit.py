@@ -61,3 +61,22 @@ async def test_what_changes_nothing_or_fails_leaves_no_record(running: Running, 
 
     assert await records(running) == before
     assert len(before) == 4
+
+
+async def test_changes_are_listed_newest_first_and_by_what_they_were_done_to(running: Running, admin: Admin) -> None:
+    user, account = await admin.user("s1"), await admin.account("alice")
+    await admin.ask("PUT", f"/accounts/{account['id']}", {"course": "Physics"})
+
+    newest = await admin.ask("GET", "/audit?limit=2")
+    of_users = await admin.ask("GET", "/audit?target_kind=user")
+    of_account = await admin.ask("GET", f"/audit?target_kind=account&target_id={account['id']}")
+
+    assert [(each["operation"], each["target_kind"]) for each in newest] == [("update", "account"), ("create", "key")]
+    assert [(each["target_id"], each["actor"]) for each in of_users] == [(str(user["id"]), "admin")]
+    assert [each["fields"] for each in of_account] == [["course"], ["name"]]
+    assert set(newest[0]) == {"at", "actor", "operation", "target_kind", "target_id", "fields", "request_id"}
+
+
+async def test_a_thousand_changes_are_the_most_that_are_listed(admin: Admin) -> None:
+    for wrong in ("limit=1001", "limit=0", "limit=x", "target_id=%00", "target_kind=%00"):
+        assert await admin.refused("GET", f"/audit?{wrong}")

@@ -123,6 +123,30 @@ async def test_asking_at_once_keeps_every_pair_together_and_charges_the_exact_su
         assert sorted(places) == list(range(32))
 
 
+async def test_a_question_that_is_sent_again_with_its_idempotency_key_is_asked_once(
+    running: Running, student: Student
+) -> None:
+    chat = await student.chat()
+    student.client.headers["idempotency-key"] = "once"
+
+    told = [await student.ask(chat, "hello") for _ in range(3)]
+
+    assert told == [told[0]] * 3
+    assert len(await running.records()) == 1
+    assert await student.said(chat) == [("user", "hello"), ("assistant", "hello")]
+
+
+@ON_SQLITE
+async def test_a_key_that_is_not_for_the_model_does_not_ask_it(running: Running, admin: Admin) -> None:
+    key = await admin.ask("POST", f"/accounts/{running.account_id}/keys", {"models": ["gpt-4o"]}, 201)
+
+    async with chatting(running, key["api_key"]) as student:
+        told = await student.ask(await student.chat(), "hello", status=403)
+
+    assert told == {"error": "Access Denied"}
+    assert await running.records() == []
+
+
 @pytest.mark.parametrize(("used", "warned"), [(74, False), (75, True), (99, True)])
 async def test_the_answer_warns_where_most_of_the_budget_was_used_before(
     running: Running, admin: Admin, student: Student, used: int, warned: Json

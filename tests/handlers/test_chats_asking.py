@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import orjson
 import pytest
+from sqlalchemy import delete
 
 from llm_backend.errors import Json
+from llm_backend.storage.tables import conversation
 from tests.databases import ON_SQLITE
-from tests.faulty import FaultyUpstream, completion, counts, error
+from tests.faulty import FaultyUpstream, completion, counts, error, head
 from tests.handlers.chatting import Student, chatting
 from tests.serving import Running, serving
 
@@ -189,6 +192,24 @@ async def test_while_the_model_thinks_nothing_is_held_in_the_database(
 
     assert len(others) == 3
     await asking
+
+
+async def test_a_chat_that_is_erased_while_the_model_answers_keeps_nothing_and_the_answer_is_paid(
+    upstream: FaultyUpstream, stage: tuple[Running, Student]
+) -> None:
+    running, student = stage
+    answer, erased = orjson.dumps(completion("too late")), asyncio.Event()
+    upstream.raw(erased, head(200, content_type="application/json", content_length=str(len(answer))), answer)
+    chat = await student.chat()
+    asking = asyncio.create_task(student.ask(chat, "hello", status=404))
+    await upstream.received()
+    async with running.database.begin() as session:
+        await session.execute(delete(conversation))
+
+    erased.set()
+
+    assert await asking == {"error": f"Chat with id {chat} does not exist"}
+    assert await student.usage() == 5
 
 
 @ON_SQLITE
