@@ -6,6 +6,7 @@ from datetime import date
 
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs, Desk
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
 from llm_backend.domain.backlog import Backlog
@@ -23,6 +24,7 @@ from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.limits import Limits
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.readiness import Readiness
@@ -41,6 +43,7 @@ from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
 from llm_backend.settings import ModelSettings, PriceTable, Settings
 from llm_backend.storage.database import Database
+from llm_backend.storage.sharing_buckets import make_buckets
 from llm_backend.upstream.catalogue import Catalogue, Model
 from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
@@ -86,15 +89,13 @@ class Parts:
         stack.push_async_callback(database.close)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
-        webhooks = self._webhooks(database)
-        if webhooks is not None:
-            webhooks.start()
-            stack.push_async_callback(webhooks.close)
         upstream = self._upstream()
         stack.push_async_callback(upstream.close)
         catalogue = self._catalogue(upstream)
         stack.push_async_callback(catalogue.close)
-        exchanges = await self._exchanges(stack, database, catalogue)
+        limits = self._limits()
+        stack.push_async_callback(limits.close)
+        exchanges = await self._exchanges(stack, database, catalogue, limits)
         secrets = await self._secrets(database)
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
@@ -115,15 +116,17 @@ class Parts:
             exchanges=exchanges,
             chats=Chats(Desk(database, self.clock, catalogue, exchanges, _customs(settings))),
             idempotency=Idempotency(database, secrets),
-            readiness=Readiness(database, upstream, lambda: self.admission.is_draining),
+            readiness=Readiness(database, upstream, lambda: self.admission.is_draining, limits),
             metrics=self.metrics,
             document=document,
         )
 
-    async def _exchanges(self, stack: AsyncExitStack, database: Database, catalogue: Catalogue) -> Exchanges:
+    async def _exchanges(
+        self, stack: AsyncExitStack, database: Database, catalogue: Catalogue, limits: Limits
+    ) -> Exchanges:
         """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
         settings = self.settings
-        ledger = Ledger(database, _terms(settings, uuid7(self.clock.now())))
+        ledger = self._ledger(stack, database)
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
         metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
@@ -133,6 +136,7 @@ class Parts:
             metering,
             Estimates(),
             tokenizer,
+            limits,
             self.clock,
             settings.timeouts.total_seconds,
             settings.budgets.default_output_tokens,
@@ -147,8 +151,33 @@ class Parts:
         stack.push_async_callback(rounds.close)
         for seconds, work in ((BEAT_SECONDS, upkeep.beat), (SWEEP_SECONDS, upkeep.sweep), (TIDY_SECONDS, upkeep.tidy)):
             rounds.every(seconds, work)
+        rounds.every(BEAT_SECONDS, limits.renew)
         stack.push_async_callback(exchanges.close)
         return exchanges
+
+    def _ledger(self, stack: AsyncExitStack, database: Database) -> Ledger:
+        terms = _terms(self.settings, uuid7(self.clock.now()))
+        webhooks = self._webhooks(database)
+        if webhooks is None:
+            return Ledger(database, terms)
+        webhooks.start()
+        stack.push_async_callback(webhooks.close)
+        return Ledger(database, terms, webhooks.notify)
+
+    def _limits(self) -> Limits:
+        configured = self.settings.limits
+        url = self.settings.redis_url.get_secret_value() if self.settings.redis_url else None
+        replicas = configured.replicas * self.settings.workers
+        of_each_key = Allowance(
+            configured.key_requests_per_minute, configured.key_tokens_per_minute, configured.key_concurrent_requests
+        )
+        of_models = {
+            name: Allowance(model.requests_per_minute, model.tokens_per_minute, model.concurrent_requests)
+            for name, model in self.settings.models.items()
+        }
+        return Limits(
+            make_buckets(url, replicas, fails_closed=configured.fail_closed), self.metrics, of_each_key, of_models
+        )
 
     def _webhooks(self, database: Database) -> Webhooks | None:
         budgets = self.settings.budgets

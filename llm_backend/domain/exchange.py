@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,11 +12,12 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.clock import Clock
+from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.entries import Also, Balance
 from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.fitting import Fitting
-from llm_backend.domain.metering import Metering
+from llm_backend.domain.limits import Asked, Limits, Permit
+from llm_backend.domain.metering import Metering, canonical
 from llm_backend.domain.prompts import prompt_text, text_bytes
 from llm_backend.domain.tokenizer import Tokenizer
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
@@ -40,6 +41,7 @@ class Bench:
     metering: Metering
     estimates: Estimates
     tokenizer: Tokenizer
+    limits: Limits
     clock: Clock
     total_seconds: float
     """What a whole answer may take, all attempts together; no retry of a stream begins later."""
@@ -67,6 +69,8 @@ class Exchange(ABC):
         self._is_listening = False
         self._attempt: Attempt | None = None
         self._fitting = Fitting(work, route, bench.default_output_tokens)
+        self._permit: Permit | None = None
+        self._used_tokens = 0
         self.balance: Balance | None = None
         """How the account's budget stood when it was last touched; None until the first reservation."""
         self.summary: dict[str, int | str] = {}
@@ -127,6 +131,13 @@ class Exchange(ABC):
         finally:
             # Whatever went wrong in a way nobody foresaw, the attempt does not stay open.
             await self._settle(self._guess(0), Ending.failed(Internal()))
+            if self._permit is not None:
+                await self._permit.settle(self._used_tokens)
+
+    @property
+    def rate_headers(self) -> Mapping[str, str]:
+        """What of its rate limits the client is told."""
+        return self._permit.headers if self._permit else {}
 
     @abstractmethod
     async def _work(self) -> Any:
@@ -175,9 +186,26 @@ class Exchange(ABC):
         with self._listening():
             metering = self._bench.metering
             ask = self._fitting.ask(metering.price(self._route))
-        attempt = await metering.begin(self.work, self._route, ask, self._guess(0).prompt_tokens)
+        likely = self._guess(0).prompt_tokens
+        if self._permit is None:
+            self._permit = await self._bench.limits.admit(self._asked(likely))
+        attempt = await metering.begin(self.work, self._route, ask, likely)
         self.balance = attempt.balance
         return attempt
+
+    def _asked(self, likely: int) -> Asked:
+        """What is taken of rate limits: the prompt as it is likely to be, and as much answer as was asked for."""
+        caller, model = self.work.caller, canonical(self._route)
+        return Asked(
+            uuid7(self._bench.clock.now()),
+            caller.account_id,
+            caller.key_id,
+            model,
+            likely + self._fitting.named_tokens,
+            caller.limits_of_key,
+            caller.limits_of_account,
+            self._bench.limits.of_model(model),
+        )
 
     def _pause_after(self, error: LLMBackendError, tried: int) -> float | None:
         """Seconds until the next attempt; None where there is to be none."""
@@ -210,6 +238,7 @@ class Exchange(ABC):
         attempt, self._attempt = self._attempt, None
         if attempt is None:
             return
+        self._used_tokens += usage.prompt_tokens + usage.completion_tokens
         basis = basis or ("estimated" if usage.raw is None else "reported")
         self.summary = {
             "upstream": attempt.details.upstream,
@@ -236,7 +265,7 @@ class Exchange(ABC):
             if ending.status == "completed":
                 await work.once.keep(session, HTTP_OK, self.media_type, self._passed_on)
             else:
-                await work.once.fail(session, is_charged=basis != "void", error=ending.error or Internal())
+                await work.once.fail(session, ending.error, charged=basis != "void")
 
         return write
 

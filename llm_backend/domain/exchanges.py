@@ -31,12 +31,14 @@ class Exchanges:
         metrics.running.set_function(lambda: len(self._running))
 
     async def whole(self, work: Work) -> WholeAnswer:
-        """An exchange whose answer comes in one piece. Raises ModelNotFound."""
+        """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""
+        work.caller.may_use(work.body["model"])
         route = await self._catalogue.route(work.body["model"])
         return self._started(WholeAnswer(work, route, self._bench))
 
     async def stream(self, work: Work) -> StreamedAnswer:
-        """An exchange whose answer comes as events. Raises ModelNotFound."""
+        """An exchange whose answer comes as events. Raises ModelNotFound, and PermissionDenied for the model."""
+        work.caller.may_use(work.body["model"])
         route = await self._catalogue.route(work.body["model"])
         return self._started(StreamedAnswer(work, route, self._bench, self._limits))
 

@@ -38,6 +38,11 @@ class Fitting:
             self._prompt, output, self._choices, min(1, output) if fits else output, price, self._work.overshoots
         )
 
+    @property
+    def named_tokens(self) -> int:
+        """What the client asked for, of all choices together; 0 where it named no length."""
+        return (self._named or 0) * self._choices
+
     def fitted(self, grant: Grant) -> dict[str, Json]:
         """The body to send: with the cap that was granted, in the one field that the upstream honours."""
         body = {**self._work.body, "model": self._route.upstream_model}

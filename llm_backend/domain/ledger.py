@@ -34,8 +34,10 @@ class Ledger:
     Nobody who waits here may be cancelled: what was committed has to be known.
     """
 
-    def __init__(self, database: Database, terms: Terms) -> None:
+    def __init__(self, database: Database, terms: Terms, notify: Callable[[], None] = lambda: None) -> None:
+        """`notify` is called when there is something to be told to a webhook."""
         self.terms = terms
+        self._notify = notify
         self._database = database
         self._statements = statements(is_sqlite=database.is_sqlite)
         self._waiting: list[tuple[Entry, asyncio.Future[Outcome]]] = []
@@ -145,6 +147,8 @@ class Ledger:
                 is_new = isinstance(outcome, Done) and outcome.balance is not None
                 if is_new and isinstance(entry, Settle) and entry.also is not None:
                     await entry.also(session)
+        if transaction.has_events:
+            self._notify()
         return outcomes
 
     async def _open_periods(self, account_id: int) -> None:

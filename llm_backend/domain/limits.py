@@ -46,16 +46,27 @@ class Permit:
 class Limits:
     """Admits requests, each by all of its limits or not at all."""
 
-    def __init__(self, buckets: Buckets, metrics: Metrics, of_each_key: Allowance = NONE) -> None:
+    def __init__(
+        self,
+        buckets: Buckets,
+        metrics: Metrics,
+        of_each_key: Allowance = NONE,
+        of_models: Mapping[str, Allowance] | None = None,
+    ) -> None:
         """`of_each_key` holds where a key has no limit of its own."""
         self._buckets = buckets
         self._of_each_key = of_each_key
+        self._of_models = of_models or {}
         metrics.ratelimit_degraded.set_function(lambda: float(self.state == "degraded"))
 
     @property
     def state(self) -> State:
         """Whether the limits are every replica's, this process's, or its own because the shared ones are away."""
         return self._buckets.state
+
+    def of_model(self, name: str) -> Allowance:
+        """The limits of all requests to that model together."""
+        return self._of_models.get(name, NONE)
 
     async def admit(self, asked: Asked) -> Permit:
         """Leave to go on, which has to be settled. Raises RateLimited, or LimitsAway where that is wanted."""

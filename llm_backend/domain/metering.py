@@ -46,7 +46,7 @@ class Metering:
         """
         attempt_id = uuid7(self._clock.now())
         details = self._details(work, route, ask)
-        caller, model = work.caller, _canonical(route)
+        caller, model = work.caller, canonical(route)
         entry = Reserve(
             attempt_id, caller.account_id, caller.key_id, model, ask, likely_prompt_tokens, details.as_json()
         )
@@ -135,6 +135,6 @@ class Metering:
             self._metrics.usage_missing.labels(upstream).inc()
 
 
-def _canonical(route: Route) -> str:
+def canonical(route: Route) -> str:
     """The model that a budget may be of: by its own name, whatever alias it was asked for by."""
     return route.model.name if route.model else route.upstream_model

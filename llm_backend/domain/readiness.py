@@ -15,9 +15,7 @@ class Readiness:
     answer, and bring nothing back.
     """
 
-    def __init__(
-        self, database: Database, upstream: Upstream, is_draining: Callable[[], bool], limits: Limits | None = None
-    ) -> None:
+    def __init__(self, database: Database, upstream: Upstream, is_draining: Callable[[], bool], limits: Limits) -> None:
         self._database = database
         self._upstream = upstream
         self._is_draining = is_draining
@@ -28,5 +26,5 @@ class Readiness:
         if self._is_draining():
             raise Draining
         await self._database.ping()
-        report = {"status": "ok", "database": "ok", "upstream": self._upstream.health()}
-        return report if self._limits is None else {**report, "limits": self._limits.state}
+        upstream, limits = self._upstream.health(), self._limits.state
+        return {"status": "ok", "database": "ok", "upstream": upstream, "limits": limits}

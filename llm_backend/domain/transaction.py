@@ -47,6 +47,11 @@ class Transaction:
         yield from self._written()
         return outcomes
 
+    @property
+    def has_events(self) -> bool:
+        """Whether a webhook is to be told of it."""
+        return bool(self._sheet.events)
+
     def _look_back(self, attempts: Iterable[str]) -> Generator[Step, Rows, None]:
         """Find what attempts were charged that someone has settled before."""
         wanted = list(attempts)

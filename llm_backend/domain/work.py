@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.granting import Grant
+from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.usage import Basis, Price, Usage
 from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
@@ -20,22 +21,6 @@ Status = Literal["completed", "incomplete", "failed"]
 
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
-
-
-class Once(Protocol):
-    """The one result of a request that may be sent twice."""
-
-    def record(self, block: bytes) -> None:
-        """Take the next framed event of a stream, whether or not anyone reads it."""
-        ...
-
-    async def keep(self, session: AsyncSession, status: int, content_type: str, body: bytes | None) -> None:
-        """Write the result in the transaction that settles it; without a body, it is the events recorded."""
-        ...
-
-    async def fail(self, session: AsyncSession, *, is_charged: bool, error: LLMBackendError) -> None:
-        """Write, in the transaction that settles it, that there is no whole result."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Call:
         operation_id = self.operation_id
         if self.caller is None or operation_id is None:
             raise AssertionError("An operation that costs something has a caller.")
-        return Work(self.caller, self.request_id, operation_id, path, self.body, self.headers, streamed)
+        return Work(self.caller, self.request_id, operation_id, path, self.body, self.headers, streamed, once=self.once)
 
     async def departed(self) -> None:
         """Returns when the client has gone (a half-close counts: it is the only sign that ASGI gives)."""

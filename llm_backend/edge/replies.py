@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.edge.budget_headers import budget_headers
 from llm_backend.edge.call import Call
 from llm_backend.edge.intake import Departed
 from llm_backend.errors import Json
@@ -42,7 +43,8 @@ async def whole(call: Call, path: str) -> Response:
     finally:
         watcher.cancel()
         call.log.update(exchange.summary)
-    return Response(answer.body, 200, {**answer.headers, "content-type": "application/json"})
+    headers = {**_told(exchange, answer.headers), "content-type": "application/json"}
+    return Response(answer.body, 200, headers)
 
 
 async def _streamed(call: Call, path: str) -> Response:
@@ -56,7 +58,15 @@ async def _streamed(call: Call, path: str) -> Response:
         exchange.abandon()
         call.log.update(exchange.summary)
         raise
-    return EventStream(call, exchange, headers, watcher)
+    return EventStream(call, exchange, _told(exchange, headers), watcher)
+
+
+def _told(exchange: Exchange, headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers of an exchange's answer: the upstream's, and how budget and rate limits stand here."""
+    own = exchange.rate_headers
+    # Where we have limits of our own, the upstream's are nobody's business.
+    passed = {name: value for name, value in headers.items() if not (own and name.startswith("x-ratelimit-"))}
+    return {**passed, **own, **budget_headers(exchange.balance)}
 
 
 def _abandoning(call: Call, exchange: Exchange) -> asyncio.Task[None]:
