@@ -166,9 +166,11 @@ async def test_of_several_attempts_the_last_one_is_kept(door: Door, database: Da
     assert await door.asks() == ANSWER
 
 
-async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door) -> None:
+async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door, database: Database) -> None:
     once = await door.begins()
     once.charged()
+    async with database.begin() as session:
+        await once.keep(session, 200, "application/json", b"as the upstream put it")
 
     await once.answered(ANSWER)
 
