@@ -19,8 +19,6 @@ from llm_backend.storage import accounts, users
 from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
 
-MOST = 500
-"""In one transaction, which others wait for on SQLite."""
 SHOWN = 5
 """Rows told of in one error."""
 

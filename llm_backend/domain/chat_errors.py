@@ -6,7 +6,6 @@ from llm_backend.errors import (
     BudgetExhausted,
     InvalidRequest,
     LLMBackendError,
-    ModelNotFound,
     NotFound,
     UpstreamFailed,
     UpstreamRejected,
@@ -54,8 +53,6 @@ def told(error: LLMBackendError) -> LLMBackendError:
     """`error` in the words that clients of chats know, where they know any."""
     if isinstance(error, BudgetExhausted) and not error.should_retry:
         return BudgetReached()
-    if isinstance(error, ModelNotFound):
-        return InvalidRequest("The model of these chats is not to be had.", code=error.code)
     if isinstance(error, UpstreamTimedOut):
         return UpstreamTimedOut("OpenAI timed out.", should_retry=error.should_retry)
     if not isinstance(error, UpstreamRejected):

@@ -183,6 +183,7 @@ class Once:
         self._size = 0
         self._is_charged = False
         self._is_noted = False
+        self._is_made_later = False
         self._renewing = asyncio.create_task(self._renew(), name=f"idempotency {claim.request_id}")
 
     def record(self, block: bytes) -> None:
@@ -192,11 +193,16 @@ class Once:
             self._blocks.append(block)
 
     def charged(self) -> None:
-        """Note that it was charged, where the client gets something else than the upstream's answer: see `answered`."""
-        self._is_charged = True
+        """Note that it is charged, where the client gets something else than the upstream's answer: see `answered`."""
+        self._is_charged = self._is_made_later = True
 
     async def keep(self, session: AsyncSession, status: int, content_type: str, body: bytes | None) -> None:
-        """Keep the answer, in the transaction that settles it; `body` None stands for the events recorded so far."""
+        """Keep the answer, in the transaction that settles it; `body` None stands for the events recorded so far.
+
+        Nothing is kept yet where the client gets something else.
+        """
+        if self._is_made_later:
+            return
         self._is_charged = self._is_noted = True
         told = Told(status, content_type, b"".join((*self._blocks, DONE)) if body is None else body)
         result = None if self._size > RESULT_LIMIT else self._idempotency.results.seal(told, self._claim)

@@ -105,8 +105,10 @@ def _webhook(settings: "Settings") -> Iterator[str]:
 
 
 def _models(settings: "Settings") -> Iterator[str]:
-    if not all(map(model_ids.is_model_id, (*settings.models, *settings.aliases, *settings.aliases.values()))):
-        yield f"models and aliases: {model_ids.RULE}"
+    of_chats = filter(None, (settings.chats.chat_model, settings.chats.text_model))
+    named = (*settings.models, *settings.aliases, *settings.aliases.values(), *of_chats)
+    if not all(map(model_ids.is_model_id, named)):
+        yield f"models, aliases and chats: {model_ids.RULE}"
         return
     for alias, model in settings.aliases.items():
         if alias in settings.models:
@@ -118,3 +120,6 @@ def _models(settings: "Settings") -> Iterator[str]:
     default = settings.default_model
     if default and settings.models and default not in settings.models and default not in settings.aliases:
         yield f'DEFAULT_MODEL names "{default}", which is no model and no alias of the file.'
+    for key, name in (("chat_model", settings.chats.chat_model), ("text_model", settings.chats.text_model)):
+        if name and settings.models and name not in settings.models and name not in settings.aliases:
+            yield f'chats.{key} names "{name}", which is no model and no alias of the file.'

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from llm_backend.domain.idempotency import Idempotency, Keyed, Once
 from llm_backend.domain.results import Told
 from llm_backend.domain.secrets import Secrets
-from llm_backend.errors import IdempotencyConflict, Internal, LLMBackendError, UpstreamTimedOut
+from llm_backend.errors import ClientLeft, Draining, IdempotencyConflict, Internal, LLMBackendError, UpstreamTimedOut
 from llm_backend.storage import idempotency as storage
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
@@ -166,9 +166,24 @@ async def test_of_several_attempts_the_last_one_is_kept(door: Door, database: Da
     assert await door.asks() == ANSWER
 
 
-async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door) -> None:
+@pytest.mark.parametrize("error", [ClientLeft(), Draining(), None])
+async def test_what_ended_before_it_had_an_answer_to_tell_is_not_run_again(
+    door: Door, database: Database, error: LLMBackendError | None
+) -> None:
+    once = await door.begins()
+
+    async with database.begin() as session:
+        await once.fail(session, error, charged=True)
+    await once.refused(error)
+
+    assert await door.code(1) == "previous_attempt_incomplete"
+
+
+async def test_an_answer_made_from_the_upstreams_is_kept_as_the_client_got_it(door: Door, database: Database) -> None:
     once = await door.begins()
     once.charged()
+    async with database.begin() as session:
+        await once.keep(session, 200, "application/json", b"as the upstream put it")
 
     await once.answered(ANSWER)
 

@@ -54,6 +54,15 @@ async def test_one_wrong_row_and_none_is_made_and_each_wrong_field_is_named(admi
     assert await admin.ask("GET", "/users") == []
 
 
+async def test_of_many_wrong_rows_the_first_are_told_and_how_many_more(admin: Admin) -> None:
+    rows: Json = [{"name": " "} for _ in range(9)]
+
+    said = await admin.refused("POST", "/accounts/batch", {"accounts": rows})
+
+    assert said.startswith("accounts[0].name: ")
+    assert len(said) <= 300
+
+
 async def test_a_row_that_has_no_accounts_shape_is_named_too(admin: Admin) -> None:
     rows: Json = [{"name": "a"}, {"name": "b", "budget": -1}]
 

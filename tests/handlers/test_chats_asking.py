@@ -252,12 +252,3 @@ async def test_who_answers_is_configured_or_stands_in(
         [record] = await running.records()
 
     assert record.model == asked
-
-
-@ON_SQLITE
-async def test_a_model_that_is_not_there_is_told(database_url: str, tmp_path: Path) -> None:
-    toml = '[chats]\nchat_model = "gone"\n[models.echo]\n'
-    async with serving(database_url, tmp_path, toml=toml) as running, chatting(running) as student:
-        told = await student.ask(await student.chat(), "hello", status=400)
-
-    assert told == {"error": "The model of these chats is not to be had."}
