@@ -10,9 +10,9 @@ from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Sett
 from llm_backend.domain.granting import Ask
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.prices import Prices
-from llm_backend.domain.usage import Basis, Price, Usage
+from llm_backend.domain.usage import NOTHING_USED, Basis, Price, Usage
 from llm_backend.domain.work import Attempt, Details, Ending, Work
-from llm_backend.errors import Unavailable
+from llm_backend.errors import DatabaseUnavailable, Unavailable
 from llm_backend.metrics import Metrics
 from llm_backend.storage.ledger import Abandoned
 from llm_backend.storage.usage import UsageRecord
@@ -56,7 +56,7 @@ class Metering:
             # It may be held back all the same, and nobody would ever let go of it.
             await self._backlog.keep(Void(attempt_id))
             raise
-        attempt = Attempt(attempt_id, details, granted.grant, granted.balance)
+        attempt = Attempt(attempt_id, details, granted.grant, granted.balance, is_void_unkept=work.unknown_is_void)
         self._open[attempt_id] = attempt
         return attempt
 
@@ -76,9 +76,11 @@ class Metering:
         attempt = self._open.pop(attempt_id, None)
         if attempt is None:
             return None
-        record = attempt.details.record(attempt_id, usage, basis, ending, self._clock.now())
+        now = self._clock.now()
+        record = attempt.details.record(attempt_id, usage, basis, ending, now)
         self._count(record, ending)
-        done = await self._entered(Settle(record, also))
+        void = attempt.details.record(attempt_id, NOTHING_USED, "void", Ending.failed(DatabaseUnavailable()), now)
+        done = await self._entered(Settle(record, also), Settle(void) if attempt.is_void_unkept else None)
         return done.balance if done else None
 
     def crashed(self, found: Abandoned) -> Entry:
@@ -95,8 +97,8 @@ class Metering:
         """How many attempts are running."""
         return len(self._open)
 
-    async def _entered(self, entry: Entry) -> Done | None:
-        """What came of it; None where it waits for the database now."""
+    async def _entered(self, entry: Entry, otherwise: Entry | None = None) -> Done | None:
+        """What came of it; None where it, or what is entered `otherwise`, waits for the database now."""
         for _ in range(SETTLE_TRIES):
             try:
                 return await self._ledger.enter(entry)
@@ -106,7 +108,7 @@ class Metering:
                 # A fault of the books does not take the answer from its reader.
                 log.exception("entry_refused")
                 break
-        await self._backlog.keep(entry)
+        await self._backlog.keep(otherwise or entry)
         return None
 
     def _details(self, work: Work, route: Route, ask: Ask) -> Details:

@@ -141,3 +141,5 @@ class Attempt:
     """What is held back for it."""
     balance: Balance
     """How the account's budget stood once that was held back."""
+    is_void_unkept: bool = False
+    """Whether it costs nothing where what is to be kept of it cannot be."""
