@@ -1,7 +1,7 @@
 """A ledger on a database of its own, for tests, and what it has in its books."""
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import func, select
 
@@ -38,7 +38,7 @@ class Books:
     async def of(cls, database: Database, terms: Terms = TERMS, **rules: Any) -> "Books":
         async with database.begin() as session:
             account = await accounts.add(session, "alice", NOON)
-            await budgets.begin(session, account, Rules(**rules), NOON)
+            await budgets.begin(session, account, cast("Rules", rules), NOON)
         return cls(database, account, Ledger(database, terms))
 
     def asks(self, tokens: int = 10, **different: Any) -> Reserve:

@@ -21,6 +21,9 @@ from llm_backend.storage.tables import budget, budget_period, reservation, webho
 from tests.domain.booked import TERMS, Books
 from tests.storage.records import NOON
 
+BROKEN: Any = {"status": "broken"}
+"""What no database takes."""
+
 
 async def test_what_is_reserved_is_held_back_until_it_is_settled_at_what_was_used(database: Database) -> None:
     books = await Books.of(database, token_limit=100)
@@ -77,7 +80,7 @@ async def test_one_entry_that_breaks_the_transaction_breaks_none_of_those_beside
     books = await Books.of(database, token_limit=1000)
     attempts = [await books.reserved() for _ in range(9)]
     entries = [books.settles(attempt) for attempt in attempts]
-    entries[4] = replace(entries[4], record=replace(entries[4].record, status="broken"))
+    entries[4] = replace(entries[4], record=replace(entries[4].record, **BROKEN))
 
     outcomes = await asyncio.gather(*map(books.ledger.enter, entries), return_exceptions=True)
 
@@ -191,7 +194,9 @@ async def test_a_charge_belongs_to_the_period_of_its_reservation_although_the_ne
 
     async with database.reading() as session:
         columns = budget_period.c.used_tokens, budget_period.c.reserved_tokens
-        rows = await session.execute(select(*columns).where(sum(columns) > 0).order_by(budget_period.c.starts_at))
+        rows = await session.execute(
+            select(*columns).where(columns[0] + columns[1] > 0).order_by(budget_period.c.starts_at)
+        )
         assert [tuple(row) for row in rows] == [(5, 0), (0, 10)]
     assert later != attempt
 

@@ -1,7 +1,7 @@
 """When budgets renew: at midnight where the account is, whatever its clocks do."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -110,7 +110,7 @@ async def _renewed(database: Database, *moments: datetime, then: Any = None, **r
     """A budget's periods by the day, oldest first: 40 used on the first day; at the end `then` is changed."""
     async with database.begin() as session:
         account = await accounts.add(session, "alice", NOON)
-        made = await budgets.begin(session, account, Rules(**{"renewal": "day", **rules}), NOON)
+        made = await budgets.begin(session, account, cast("Rules", {"renewal": "day", **rules}), NOON)
         [first] = await stored.periods(session, made.id)
         await stored.charge(session, first.id, 40, 0)
         for moment in moments:

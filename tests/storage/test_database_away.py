@@ -66,7 +66,7 @@ async def test_a_database_that_is_gone_is_unavailable(database_url: str) -> None
 async def test_a_row_that_stays_locked_is_unavailable(database: Database, database_url: str) -> None:
     alice = await an_account(database)
     async with database.begin() as session, opened(database_url) as other:
-        await accounts.close(session, alice.id, NOON)
+        await accounts.close(session, alice.id)
 
         with pytest.raises(DatabaseUnavailable):
             async with other.begin() as waiting:
