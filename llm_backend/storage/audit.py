@@ -30,8 +30,8 @@ async def add(session: AsyncSession, record: AuditRecord) -> None:
 
 
 async def add_all(session: AsyncSession, records: list[AuditRecord]) -> None:
-    if records:
-        await session.execute(insert(audit_record), [asdict(record) for record in records])
+    """All of them at once; there has to be one."""
+    await session.execute(insert(audit_record), [asdict(record) for record in records])
 
 
 async def newest(

@@ -123,6 +123,17 @@ def test_an_account_is_made_shown_and_changed_with_all_that_it_may_be() -> None:
     assert made["api_key"] not in str(shown)
 
 
+def test_users_of_an_account_are_told_by_their_codes() -> None:
+    told(accounts, "create", "alice")
+    told(users, "create", "s1")
+
+    told(accounts, "update", "alice", "--user", "s1")
+    refused = run(accounts, "update", "alice", "--user", "s2")
+
+    assert told(accounts, "show", "alice")["users"] == ["s1"]
+    assert isinstance(refused.exception, InvalidRequest)
+
+
 def test_budgets_of_an_account_its_keys_and_models_are_made_and_removed() -> None:
     alice = told(accounts, "create", "alice")
     key = f"key:{alice['key_id']}"
