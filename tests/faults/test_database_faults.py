@@ -16,6 +16,7 @@ from llm_backend.domain import metering
 from llm_backend.domain.backlog import Backlog
 from llm_backend.errors import Json
 from llm_backend.storage import database as storage
+from llm_backend.storage import usage as usage_records
 from llm_backend.storage.database import Database, Limits
 from llm_backend.storage.urls import file_of
 from llm_backend.storage.usage import FIELDS, UsageRecord
@@ -234,10 +235,15 @@ async def test_a_server_that_goes_away_meanwhile_costs_the_client_nothing_and_th
     assert (answer.status, answer.said) == (200, "Hello")
     assert [written["settle"]["prompt_tokens"] for written in waiting] == [3]
     # The next process enters what this one could not.
-    async with relaying(database_url, tmp_path, upstream) as running:
-        (record,) = await running.records()
+    books = Database(database_url)
+    async with books.begin() as session:
+        await session.execute(text("UPDATE account SET name = 'before'"))
+    async with relaying(database_url, tmp_path, upstream):
+        async with books.reading() as session:
+            (record,) = await usage_records.of_account(session, running.account_id)
         assert is_paid(record)
         assert journaled(tmp_path) == []
+    await books.close()
 
 
 _BODY = orjson.dumps(completion("Hello"))

@@ -35,6 +35,7 @@ async def test_the_probes_answer_without_a_key(running: Running) -> None:
         "status": "ok",
         "database": "ok",
         "upstream": {"name": "echo", "circuit": "closed", "last_error": None},
+        "limits": "alone",
     }
 
 

@@ -70,7 +70,7 @@ async def test_a_row_that_stays_locked_is_unavailable(database: Database, databa
 
         with pytest.raises(DatabaseUnavailable):
             async with other.begin() as waiting:
-                await accounts.close(waiting, alice.id, NOON)
+                await accounts.close(waiting, alice.id)
 
 
 @ON_POSTGRESQL
