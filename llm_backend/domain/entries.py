@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.granting import Ask, Grant
-from llm_backend.storage.ledger import Sums
+from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.usage import UsageRecord
 
 Also = Callable[[AsyncSession], Awaitable[None]]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llm_backend.domain.usage import Price
 from llm_backend.errors import BudgetExhausted
-from llm_backend.storage.ledger import Sums
+from llm_backend.storage.ledger_rows import Sums
 
 UNBOUNDED = 2**62
 

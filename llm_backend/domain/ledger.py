@@ -15,7 +15,8 @@ from llm_backend.storage import accounts, moments
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Plan, Step, run
-from llm_backend.storage.ledger import Abandoned, read, statements
+from llm_backend.storage.ledger import read, statements
+from llm_backend.storage.ledger_rows import Abandoned
 
 MOST_TOGETHER = 200
 """Entries of one transaction: more would make the first of them wait for the last."""

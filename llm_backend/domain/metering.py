@@ -14,7 +14,7 @@ from llm_backend.domain.usage import NOTHING_USED, Basis, Price, Usage
 from llm_backend.domain.work import Attempt, Details, Ending, Work
 from llm_backend.errors import DatabaseUnavailable, Unavailable
 from llm_backend.metrics import Metrics
-from llm_backend.storage.ledger import Abandoned
+from llm_backend.storage.ledger_rows import Abandoned
 from llm_backend.storage.usage import UsageRecord
 from llm_backend.upstream.catalogue import Route
 

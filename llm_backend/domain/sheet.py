@@ -11,7 +11,7 @@ from llm_backend.domain.entries import Balance
 from llm_backend.errors import Json
 from llm_backend.storage import usage
 from llm_backend.storage.accounts import WHOLE
-from llm_backend.storage.ledger import Sums
+from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.usage import UsageRecord
 

@@ -10,7 +10,8 @@ from llm_backend.domain.sheet import Sheet, Terms
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import usage
 from llm_backend.storage.driver import Rows, Step
-from llm_backend.storage.ledger import Charged, Reserved, Standing, Statements, Sums, read
+from llm_backend.storage.ledger import Statements, read
+from llm_backend.storage.ledger_rows import Charged, Reserved, Standing, Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.usage import UsageRecord
 

@@ -16,7 +16,7 @@ from llm_backend.domain.work import Details, Ending
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import accounts
 from llm_backend.storage.database import Database
-from llm_backend.storage.ledger import Abandoned
+from llm_backend.storage.ledger_rows import Abandoned
 from llm_backend.storage.tables import budget, budget_period, reservation, webhook_event
 from tests.domain.booked import TERMS, Books
 from tests.storage.records import NOON
