@@ -11,13 +11,13 @@ from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs,
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
 from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.batches import Batches
+from llm_backend.domain.bench import Bench
 from llm_backend.domain.chats import Chats
 from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
 from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.estimates import Estimates
-from llm_backend.domain.exchange import Bench
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.exports import Exports

@@ -4,22 +4,20 @@ import asyncio
 import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import orjson
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.clock import Clock, uuid7
-from llm_backend.domain.entries import Also, Balance
-from llm_backend.domain.estimates import Estimates
+from llm_backend.domain.bench import Bench
+from llm_backend.domain.clock import uuid7
+from llm_backend.domain.entries import Balance
 from llm_backend.domain.fitting import Fitting
-from llm_backend.domain.limits import Asked, Limits, Permit
-from llm_backend.domain.metering import Metering, canonical
+from llm_backend.domain.keeping import Kept, written_with
+from llm_backend.domain.limits import Asked, Permit
+from llm_backend.domain.metering import canonical
 from llm_backend.domain.prompts import prompt_text, text_bytes
-from llm_backend.domain.tokenizer import Tokenizer
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
 from llm_backend.domain.work import Attempt, Ending, Status, Work
 from llm_backend.errors import ClientLeft, Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
@@ -32,23 +30,6 @@ DRAIN_SECONDS = 30.0
 """How long an answer that its reader left may go on, where its upstream is drained and not cut."""
 
 log = structlog.get_logger("llm_backend.exchange")
-
-
-@dataclass(frozen=True, slots=True)
-class Bench:
-    """What every exchange works with."""
-
-    metering: Metering
-    estimates: Estimates
-    tokenizer: Tokenizer
-    limits: Limits
-    clock: Clock
-    total_seconds: float
-    """What a whole answer may take, all attempts together; no retry of a stream begins later."""
-    default_output_tokens: int = 16_384
-    """What is held back for an answer whose length nobody bounds."""
-    logs_prompts: bool = False
-    """Whether what is sent upstream is written to the log too."""
 
 
 class Exchange(ABC):
@@ -248,26 +229,9 @@ class Exchange(ABC):
         }
         if ending.error is not None and ending.error.code is not None:
             self.summary["error"] = ending.error.code
-        also = self._also(attempt.id, basis, ending, content)
+        kept = Kept(content, self.media_type, self._passed_on)
+        also = written_with(self.work, attempt.id, ending, kept, is_charged=basis != "void")
         self.balance = await self._bench.metering.settle(attempt.id, usage, basis, ending, also) or self.balance
-
-    def _also(self, attempt_id: str, basis: Basis, ending: Ending, content: Json | None) -> Also | None:
-        """What is written together with the settlement; None where nothing is."""
-        work = self.work
-        if work.keep is None and work.once is None:
-            return None
-
-        async def write(session: AsyncSession) -> None:
-            if work.keep is not None and content is not None:
-                await work.keep(session, attempt_id, content)
-            if work.once is None:
-                return
-            if ending.status == "completed":
-                await work.once.keep(session, HTTP_OK, self.media_type, self._passed_on)
-            else:
-                await work.once.fail(session, ending.error, charged=basis != "void")
-
-        return write
 
     async def _settle_answered(
         self, status: Status, error: LLMBackendError | None, raw: Json, received: str, content: Json | None = None

@@ -7,7 +7,8 @@ from typing import TypeVar
 import structlog
 
 from llm_backend.domain.answers import WholeAnswer
-from llm_backend.domain.exchange import Bench, Exchange
+from llm_backend.domain.bench import Bench
+from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.streams import StreamedAnswer, StreamLimits
 from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError

@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from llm_backend.domain.exchange import Bench, Exchange
+from llm_backend.domain.bench import Bench
+from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.tally import Tally
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Status, Work

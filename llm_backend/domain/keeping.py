@@ -1,0 +1,41 @@
+"""What is written in the transaction that settles an attempt, besides its charge."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from llm_backend.domain.entries import Also
+from llm_backend.domain.work import Ending, Work
+from llm_backend.errors import Json
+
+HTTP_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What there is of an answer to be kept."""
+
+    content: Json
+    """As parsed; None where it is not whole."""
+    media_type: str
+    passed_on: bytes | None
+    """The body, where it came in one piece."""
+
+
+def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_charged: bool) -> Also | None:
+    """Writes what `work` wants kept, and what is told again under its Idempotency-Key; None where neither is wanted."""
+    keep, once = work.keep, work.once
+    if keep is None and once is None:
+        return None
+
+    async def write(session: AsyncSession) -> None:
+        if keep is not None and kept.content is not None:
+            await keep(session, attempt_id, kept.content)
+        if once is None:
+            return
+        if ending.status == "completed":
+            await once.keep(session, HTTP_OK, kept.media_type, kept.passed_on)
+        else:
+            await once.fail(session, ending.error, charged=is_charged)
+
+    return write

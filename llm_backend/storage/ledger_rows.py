@@ -1,0 +1,70 @@
+"""What the ledger's statements find, by row."""
+
+from typing import NamedTuple
+
+
+class Sums(NamedTuple):
+    """A budget's current period, or one that is settled into, as it is locked."""
+
+    id: int
+    account_id: int
+    subject: str
+    token_limit: int | None
+    microusd_limit: int | None
+    used_tokens: int
+    reserved_tokens: int
+    used_microusd: int
+    reserved_microusd: int
+    warned_tokens: bool
+    warned_microusd: bool
+    is_current: bool
+    budgets: int
+    """How many budgets the account has: each needs a current period."""
+
+
+class Standing(NamedTuple):
+    """Whether a caller may still be served, as of now."""
+
+    account_id: int
+    key_id: str | None
+    is_good: bool
+
+
+class Reserved(NamedTuple):
+    """A reservation, as it is locked to be settled."""
+
+    attempt_id: str
+    state: str
+    account_period_id: int
+    key_period_id: int | None
+    model_period_id: int | None
+    reserved_tokens: int
+    reserved_microusd: int
+
+
+class Charged(NamedTuple):
+    """What an attempt was charged already."""
+
+    attempt_id: str
+    kind: str
+    basis: str
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+    reasoning_tokens: int
+    audio_prompt_tokens: int
+    audio_completion_tokens: int
+    image_prompt_tokens: int
+    cost_microusd: int
+
+
+class Abandoned(NamedTuple):
+    """An open reservation whose owner is believed dead."""
+
+    attempt_id: str
+    account_id: int
+    key_id: str | None
+    state: str
+    observed_prompt_tokens: int
+    observed_completion_tokens: int
+    details: bytes
