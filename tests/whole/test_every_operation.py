@@ -5,36 +5,27 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from llm_backend.contract.documents import merge
-from llm_backend.contract.operations import Operation, operations
+from llm_backend.contract.operations import Operation
 from llm_backend.domain.keys import public_id_of
-from llm_backend.errors import Json
-from llm_backend.resources import resource
+from tests.whole.good_requests import (
+    EXISTING,
+    bearer,
+    every_operation,
+    good_request,
+    in_order,
+    is_for_admin,
+    is_for_everyone,
+    is_plain,
+)
 from tests.whole.standing import ADMIN_TOKEN, Standing
 
-HELLO = [{"role": "user", "content": "Hello"}]
-BODIES: dict[str, Json] = {
-    "createChatCompletion": {"model": "echo", "messages": HELLO},
-    "createCompletion": {"model": "echo", "prompt": "Hello"},
-    "createEmbedding": {"model": "echo", "input": "Hello"},
-    "createAccount": {"name": "another"},
-    "createAccounts": {"accounts": [{"name": "one of many"}]},
-    "putAccountBudget": {"budget": 1_000_000},
-    "reportLeakedKeys": {"api_keys": ["sk-of-somebody-else"]},
-    "updateAccount": {"course": "Physics"},
-    "createUser": {"code": "somebody"},
-    "createChat": {"name": "homework"},
-    "askChat": {"content": "Hello"},
-}
-"""Of the served operations that take one."""
-EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1", "subject": "account"}
-ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
+ADMIN = bearer(ADMIN_TOKEN)
 WRONG_KEY = "sk-lb-" + "A" * 16 + "B" * 48
 
 
 @pytest.fixture(scope="module")
 def every() -> list[Operation]:
-    return list(operations(merge(resource("spec"))))
+    return every_operation()
 
 
 @pytest.fixture
@@ -48,32 +39,8 @@ def asked(
     client: httpx.Client, operation: Operation, token: str | None = None, existing: dict[str, str] = EXISTING
 ) -> httpx.Response:
     """The answer to a request of the operation, complete as far as it must be to be told apart."""
-    path = operation.path
-    for parameter in operation.parameters:
-        if parameter["in"] == "path":
-            path = path.replace(
-                f"{{{parameter['name']}}}", existing.get(parameter["name"], _value(parameter["schema"]))
-            )
-    headers = {} if token is None else {"authorization": f"Bearer {token}"}
-    media = operation.fields.get("requestBody", {}).get("content", {})
-    if media and "application/json" not in media:
-        return client.request(operation.method, path, headers=headers, files={"file": ("a.txt", b"text")})
-    body = BODIES.get(operation.id, {}) if media else None
-    return client.request(operation.method, path, headers=headers, json=body)
-
-
-def _value(schema: Json) -> str:
-    """A text that the path may hold."""
-    return str(schema["enum"][0]) if "enum" in schema else "x-1"
-
-
-def is_plain(operation: Operation) -> bool:
-    """Whether its errors are texts."""
-    return operation.fields.get("x-error-style") == "text"
-
-
-def is_for_admin(operation: Operation) -> bool:
-    return bool(operation.fields["security"] == [{"admin": []}])
+    request = good_request(operation, existing)
+    return client.request(request.method, request.path, headers=bearer(token), **request.body)
 
 
 def is_envelope(answer: httpx.Response) -> bool:
@@ -125,13 +92,10 @@ def test_what_is_not_served_asks_for_the_key_first(stranger: httpx.Client) -> No
 
 
 def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list[Operation]) -> None:
-    served = [operation for operation in every if operation.is_served]
-    ends = ["rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount"]  # in this order, after all else
-    served.sort(key=lambda operation: ends.index(operation.id) + 1 if operation.id in ends else 0)
+    served = in_order([operation for operation in every if operation.is_served])
     made = client.post("/api/accounts", json={"name": "passing"}, headers=ADMIN).json()
     user = client.post("/api/users", json={"code": "passing"}, headers=ADMIN).json()
-    its_key = {"authorization": f"Bearer {made['api_key']}"}
-    chat = client.post("/api/chats", json={"name": "homework"}, headers=its_key).json()
+    chat = client.post("/api/chats", json={"name": "homework"}, headers=bearer(made["api_key"])).json()
     existing = EXISTING | {
         "account_id": str(made["id"]),
         "user_id": str(user["id"]),
@@ -216,7 +180,7 @@ def test_an_accounts_key_is_no_admin_token(client: httpx.Client, every: list[Ope
 
 
 def test_what_is_public_asks_for_nothing(stranger: httpx.Client, every: list[Operation]) -> None:
-    public = [operation for operation in every if operation.fields["security"] == []]
+    public = [operation for operation in every if is_for_everyone(operation)]
 
     told = {operation.id: asked(stranger, operation).status_code for operation in public}
 

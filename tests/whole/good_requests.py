@@ -1,0 +1,88 @@
+"""A request of every operation, complete as far as it must be to be told apart from a wrong one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from llm_backend.contract.documents import merge
+from llm_backend.contract.operations import Operation, operations
+from llm_backend.errors import Json
+from llm_backend.resources import resource
+
+HELLO = [{"role": "user", "content": "Hello"}]
+BODIES: dict[str, Json] = {
+    "createChatCompletion": {"model": "echo", "messages": HELLO},
+    "createCompletion": {"model": "echo", "prompt": "Hello"},
+    "createEmbedding": {"model": "echo", "input": "Hello"},
+    "createAccount": {"name": "another"},
+    "createAccounts": {"accounts": [{"name": "one of many"}]},
+    "putAccountBudget": {"budget": 1_000_000},
+    "reportLeakedKeys": {"api_keys": ["sk-of-somebody-else"]},
+    "updateAccount": {"course": "Physics"},
+    "createUser": {"code": "somebody"},
+    "createChat": {"name": "homework"},
+    "askChat": {"content": "Hello"},
+}
+"""Of the served operations that take one."""
+EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1", "subject": "account"}
+"""What paths name, where nothing else is said."""
+ENDS = ("rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount")
+"""What takes away that which others ask for, in an order in which each finds what it needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoodRequest:
+    """What a client of httpx sends, but for its token."""
+
+    method: str
+    path: str
+    body: dict[str, Any] = field(default_factory=dict)
+    """By httpx's name for the kind of body that it is."""
+
+
+def every_operation() -> list[Operation]:
+    """All of the document that is served, in its order."""
+    return list(operations(merge(resource("spec"))))
+
+
+def in_order(served: list[Operation]) -> list[Operation]:
+    """The operations as they can all be done, one after the other."""
+    return sorted(served, key=lambda operation: ENDS.index(operation.id) + 1 if operation.id in ENDS else 0)
+
+
+def good_request(operation: Operation, existing: Mapping[str, str] = EXISTING) -> GoodRequest:
+    """A request of the operation that names what exists."""
+    path = operation.path
+    for parameter in operation.parameters:
+        if parameter["in"] == "path":
+            value = existing.get(parameter["name"]) or _value(parameter["schema"])
+            path = path.replace(f"{{{parameter['name']}}}", value)
+    media = operation.fields.get("requestBody", {}).get("content", {})
+    if not media:
+        return GoodRequest(operation.method, path)
+    if "application/json" in media:
+        return GoodRequest(operation.method, path, {"json": BODIES.get(operation.id, {})})
+    return GoodRequest(operation.method, path, {"files": {"file": ("a.txt", b"text")}})
+
+
+def bearer(token: str | None) -> dict[str, str]:
+    """The header of a token, if there is one."""
+    return {} if token is None else {"authorization": f"Bearer {token}"}
+
+
+def is_plain(operation: Operation) -> bool:
+    """Whether its errors are texts."""
+    return bool(operation.fields.get("x-error-style") == "text")
+
+
+def is_for_admin(operation: Operation) -> bool:
+    return bool(operation.fields["security"] == [{"admin": []}])
+
+
+def is_for_everyone(operation: Operation) -> bool:
+    return bool(operation.fields["security"] == [])
+
+
+def _value(schema: Json) -> str:
+    """A text that the path may hold."""
+    return str(schema["enum"][0]) if "enum" in schema else "x-1"
