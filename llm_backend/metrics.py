@@ -38,6 +38,9 @@ class Metrics:
             "1 while the shared rate limits do not answer and each process keeps its own.",
             registry=registry,
         )
+        self.violations = Gauge(
+            "llm_backend_accounting_violations", "What of the books does not agree.", registry=registry
+        )
         self.running = Gauge("llm_backend_exchanges_running", "Requests at an upstream now.", registry=registry)
 
     def serve(self, host: str, port: int) -> Callable[[], None]:

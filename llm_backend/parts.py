@@ -15,6 +15,7 @@ from llm_backend.domain.bench import Bench
 from llm_backend.domain.chats import Chats
 from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.directory import Directory
+from llm_backend.domain.doctor import DailyCheck
 from llm_backend.domain.document import Document
 from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.estimates import Estimates
@@ -58,6 +59,9 @@ OPEN_ACCOUNT = "open"
 BEAT_SECONDS = 1.0
 SWEEP_SECONDS = 10.0
 TIDY_SECONDS = 3600.0
+DAY_SECONDS = 86_400.0
+CHECK_AFTER_SECONDS = 300.0
+"""After a start the books are checked: not while everyone comes back at once."""
 LEASE_SECONDS = 60
 """For how long a process that says nothing is believed to live."""
 
@@ -149,11 +153,17 @@ class Parts:
         stack.push_async_callback(backlog.replay)
         rounds = Rounds()
         stack.push_async_callback(rounds.close)
-        for seconds, work in ((BEAT_SECONDS, upkeep.beat), (SWEEP_SECONDS, upkeep.sweep), (TIDY_SECONDS, upkeep.tidy)):
-            rounds.every(seconds, work)
-        rounds.every(BEAT_SECONDS, limits.renew)
+        self._go_round(rounds, upkeep, limits)
         stack.push_async_callback(exchanges.close)
         return exchanges
+
+    def _go_round(self, rounds: Rounds, upkeep: Upkeep, limits: Limits) -> None:
+        check = DailyCheck(self.settings.database_url.get_secret_value(), self.metrics)
+        rounds.every(BEAT_SECONDS, upkeep.beat)
+        rounds.every(BEAT_SECONDS, limits.renew)
+        rounds.every(SWEEP_SECONDS, upkeep.sweep)
+        rounds.every(TIDY_SECONDS, upkeep.tidy)
+        rounds.every(DAY_SECONDS, check.count, first_seconds=CHECK_AFTER_SECONDS)
 
     def _ledger(self, stack: AsyncExitStack, database: Database) -> Ledger:
         terms = _terms(self.settings, uuid7(self.clock.now()))

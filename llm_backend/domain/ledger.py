@@ -11,7 +11,7 @@ from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMiss
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
-from llm_backend.storage import accounts, moments
+from llm_backend.storage import accounts, idempotency, moments
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Plan, Step, run
@@ -86,9 +86,11 @@ class Ledger:
         return total
 
     async def prune(self) -> None:
-        """Forget reservations that were settled long ago. Raises Unavailable."""
+        """Forget reservations settled long ago, and results that are promised no longer. Raises Unavailable."""
         async with self._database.begin() as session:
             await run(session, self._prune())
+            while await idempotency.purge(session):
+                pass
 
     async def _swept(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> int:
         step = self._statements.left_behind(self.terms.owner) if others else self._statements.abandoned()

@@ -20,17 +20,20 @@ class Rounds:
         self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
-    def every(self, seconds: float, work: Work) -> None:
-        """Do `work` from now on, until the close."""
-        self._tasks.append(asyncio.create_task(self._round(seconds, work)))
+    def every(self, seconds: float, work: Work, *, first_seconds: float | None = None) -> None:
+        """Do `work` from now on, until the close; for the first time after `first_seconds`, where that is another."""
+        first = seconds if first_seconds is None else first_seconds
+        self._tasks.append(asyncio.create_task(self._round(first, seconds, work)))
 
     async def close(self) -> None:
         """Returns when what is under way has ended: asked, not cancelled, for a cut statement costs its connection."""
         self._closing.set()
         await asyncio.gather(*self._tasks)
 
-    async def _round(self, seconds: float, work: Work) -> None:
-        while not await self._closes_within(seconds):
+    async def _round(self, first_seconds: float, seconds: float, work: Work) -> None:
+        pause = first_seconds
+        while not await self._closes_within(pause):
+            pause = seconds
             try:
                 with suppress(Unavailable):
                     await work()

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -70,7 +71,9 @@ class Sheet:
         self._moved[period_id][f"warned_{name}"] = 1
         self._sums[period_id] = sums._replace(**{f"warned_{name}": True})  # type: ignore[arg-type]
         if self._terms.tells:
-            self.events.append(_event(event_id, record, {"currency": name, "limit": limit, "used": used}))
+            period = {"starts_at": _seconds(sums.starts_at), "ends_at": _seconds(sums.ends_at)}
+            told = {"currency": name, "limit": limit, "used": used, "period": period}
+            self.events.append(_event(event_id, record, told))
 
     def count(self, record: UsageRecord) -> None:
         """Add a record to its day."""
@@ -99,6 +102,13 @@ class Sheet:
 
 SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
 WARNINGS = ("warned_tokens", "warned_microusd")
+
+
+def _seconds(moment: Any) -> int | None:
+    """A moment as a driver gives it, in seconds since 1970."""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment).replace(tzinfo=UTC)
+    return None if moment is None else int(moment.timestamp())
 
 
 def _event(event_id: str, record: UsageRecord, told: dict[str, Json]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the ledger's statements find, by row."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Sums(NamedTuple):
@@ -17,6 +17,9 @@ class Sums(NamedTuple):
     reserved_microusd: int
     warned_tokens: bool
     warned_microusd: bool
+    starts_at: Any
+    """As the driver gives it: a text on SQLite."""
+    ends_at: Any
     is_current: bool
     budgets: int
     """How many budgets the account has: each needs a current period."""
