@@ -56,7 +56,10 @@ class Books:
 
     def settles(self, attempt_id: str, prompt: int = 2, completion: int = 3, **different: Any) -> Settle:
         """A settlement at what the upstream reported."""
-        record = self.details().record(attempt_id, Usage(prompt, completion), "reported", Ending("completed"), NOON)
+        raw = {"prompt_tokens": prompt, "completion_tokens": completion}
+        record = self.details().record(
+            attempt_id, Usage(prompt, completion, raw=raw), "reported", Ending("completed"), NOON
+        )
         return Settle(replace(record, **different))
 
     async def reserved(self, tokens: int = 10, **different: Any) -> str:

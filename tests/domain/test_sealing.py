@@ -16,7 +16,9 @@ def test_what_was_sealed_opens_again_and_looks_different_each_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "sealed", [b"", b"x", b"x" * 40, SEAL.close("a key", "other"), SEAL.close("a key", "abc")[:-1]]
+    "sealed",
+    [b"", b"x", b"x" * 40, SEAL.close("a key", "other"), SEAL.close("a key", "abc")[:-1]],
+    ids=["nothing", "short", "long", "of another", "cut"],
 )
 def test_what_is_not_what_was_sealed_for_the_key_does_not_open(sealed: bytes) -> None:
     assert SEAL.open(sealed, "abc") is None
