@@ -1,0 +1,329 @@
+"""Every operation, whole and streamed, in every ending: what is charged, against the upstream's own log."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+import pytest_asyncio
+from sqlalchemy import select
+
+from llm_backend.domain.estimates import Estimates
+from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.metering import Metering
+from llm_backend.domain.work import Attempt
+from llm_backend.errors import Json, LLMBackendError
+from llm_backend.storage.invariants import violations
+from llm_backend.storage.tables import budget_period
+from llm_backend.storage.usage import UsageRecord
+from tests.databases import BOTH
+from tests.faults.asking import events_in
+from tests.faults.charged import OPERATIONS, Operation
+from tests.faults.stage import Stage
+from tests.faulty import Cut, FaultyUpstream, Hang, Reset, Torn, error, head
+from tests.handlers.administering import administering
+from tests.serving import Running, serving
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.parametrize("module_database", BOTH, indirect=True, scope="module"),
+]
+
+PATIENCE = "[timeouts]\nfirst_byte_seconds = 60\nstream_first_byte_seconds = 60\nidle_seconds = 60\n"
+MODELS = '[chats]\nchat_model = "echo"\n[models.echo]\ninput_microusd_per_million = 2_000_000\n'
+PRICE = "output_microusd_per_million = 3_000_000\n"
+PLENTY = 10**9
+
+PROMPT, RECEIVED = 3, 3
+"""What is counted here, of what every operation is asked and of the ten bytes of its answer."""
+CAP = 10
+RAN_AWAY = CAP + CAP // 10 + 64 + 1
+"""The first token beyond what is tolerated."""
+
+Charge = tuple[str, str, str | None, int, int, bool]
+"""Status, basis, error code, tokens of prompt and completion, and whether more was used than held back."""
+Tells = Callable[[FaultyUpstream, Operation], None]
+
+BAD, LOST = "upstream_invalid_response", "upstream_unreachable"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What the upstream does, and what is charged for it."""
+
+    name: str
+    tells: Tells
+    whole: Charge
+    streamed: Charge
+    attempts: int = 1
+    missing: bool = False
+    """Whether the answer was whole without its usage."""
+
+    def charge(self, operation: Operation) -> Charge:
+        if operation.streamed:
+            return self.streamed
+        status, basis, code, prompt, completion, is_over = self.whole
+        if operation.is_asked and status == "failed":
+            return status, "void", code, 0, 0, False
+        return status, basis, code, prompt, completion if operation.completes else 0, is_over
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def ends_with(prompt: Json = None, completion: Json = None) -> Tells:
+    """A good answer, with this usage."""
+
+    def tell(upstream: FaultyUpstream, operation: Operation) -> None:
+        usage = None if prompt is None else operation.counted(prompt, completion)
+        if not operation.streamed:
+            upstream.answers(operation.whole(usage))
+            return
+        last = [] if usage is None else [operation.word(None) | {"choices": [], "usage": usage}]
+        upstream.streams(operation.word(), operation.word(), operation.word(None, "stop"), *last)
+
+    return tell
+
+
+def breaks(*items: Any) -> Tells:
+    """Half an answer, and then `items`."""
+
+    def tell(upstream: FaultyUpstream, operation: Operation) -> None:
+        if operation.streamed:
+            upstream.streams(operation.word(), operation.word(), *items)
+        else:
+            whole = orjson.dumps(operation.whole(operation.counted(7, 5)))
+            headers = head(200, content_type="application/json", content_length=str(len(whole)))
+            upstream.raw(headers, whole[:-9], *[item for item in items if not isinstance(item, bytes)])
+
+    return tell
+
+
+def says(whole: Json, event: Json) -> Tells:
+    """With the status 200: this in place of an answer, or within a stream."""
+
+    def tell(upstream: FaultyUpstream, operation: Operation) -> None:
+        if operation.streamed:
+            upstream.streams(operation.word(), operation.word(), event)
+        else:
+            upstream.raw(head(200, content_type="application/json", content_length=str(len(whole))), whole)
+
+    return tell
+
+
+def runs_on(upstream: FaultyUpstream, operation: Operation) -> None:
+    if operation.streamed:
+        upstream.streams(*[operation.word("x")] * 2 * RAN_AWAY, Hang)
+    else:
+        upstream.answers(operation.whole(operation.counted(50_000, 50_000)))
+
+
+def refuses(status: int) -> Tells:
+    refusal = error("It cannot be done.", "invalid_request_error", "told")
+    return lambda upstream, _: upstream.answers(refusal, status=status)
+
+
+def failed(code: str, prompt: int = PROMPT) -> Charge:
+    return "failed", "estimated" if prompt else "void", code, prompt, 0, False
+
+
+def within(code: str) -> Charge:
+    return "incomplete", "estimated", code, PROMPT, RECEIVED, False
+
+
+REPORTED: Charge = ("completed", "reported", None, 7, 5, False)
+NOTHING_REPORTED: Charge = ("completed", "reported", None, 0, 0, False)
+COUNTED: Charge = ("completed", "estimated", None, PROMPT, RECEIVED, False)
+TOO_MUCH: Charge = ("completed", "reported", None, 50_000, 50_000, True)
+CUT_OFF: Charge = ("incomplete", "estimated", "budget_exhausted", PROMPT, RAN_AWAY, True)
+BROKEN = orjson.dumps(error("Boom"))
+
+ENDINGS = [
+    Ending("finished", ends_with(7, 5), REPORTED, REPORTED),
+    Ending("21 no usage", ends_with(), COUNTED, COUNTED, missing=True),
+    Ending("22 usage below zero", ends_with(-30, -20), COUNTED, COUNTED, missing=True),
+    Ending("22 usage beyond all measure", ends_with(10**13, 10**13), COUNTED, COUNTED, missing=True),
+    Ending("22 usage of nothing", ends_with(0, 0), NOTHING_REPORTED, NOTHING_REPORTED),
+    Ending("23 runs on", runs_on, TOO_MUCH, CUT_OFF),
+    Ending("5 cut", breaks(Cut), failed(BAD), within(BAD)),
+    Ending("5 torn", breaks(Torn), failed(BAD), within(BAD)),
+    Ending("6 reset", breaks(Reset), failed(LOST), within(LOST)),
+    Ending("7 cut within an event", breaks(b"data: {", Cut), failed(BAD), within(BAD)),
+    Ending("8 no JSON", says(b'{"id": ', b"data: {\n\n"), failed(BAD), within(BAD)),
+    Ending("18 an error", says(BROKEN, error("Boom")), failed("upstream_error"), within("upstream_error")),
+    Ending("13 refused", refuses(400), failed("told", 0), failed("told", 0)),
+    Ending("11 fails", refuses(503), failed("upstream_error", 0), failed("upstream_error", 0), attempts=3),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def relay(
+    module_database: str, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Running, FaultyUpstream]]:
+    """A server whose account has plenty of both currencies; at the end its books are gone through."""
+    folder = tmp_path_factory.mktemp("charges")
+    async with FaultyUpstream() as upstream:
+        toml, url = PATIENCE + MODELS + PRICE, upstream.base_url
+        async with serving(module_database, folder, toml=toml, OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-up") as running:
+            async with administering(running) as admin:
+                limits = {"budget": PLENTY, "budget_microusd": PLENTY}
+                await admin.ask("PUT", f"/accounts/{running.account_id}", limits)
+            yield running, upstream
+            async with running.database.reading() as session:
+                assert await violations(session) == []
+
+
+@pytest.fixture(autouse=True)
+async def counts_afresh(stage: Stage) -> None:
+    """What earlier answers reported teaches nothing here, so that every estimate is known beforehand."""
+    bench = stage.running.services.exchanges._bench
+    stage.running.services.exchanges._bench = replace(bench, estimates=Estimates())
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=str)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_an_upstream_s_ending_is_charged_as_it_ought_to(
+    stage: Stage, operation: Operation, ending: Ending
+) -> None:
+    ending.tells(stage.upstream, operation)
+
+    answered = await asks(stage.running, operation, operation.capped(CAP))
+
+    records = await stage.records()
+    assert [charge_of(record) for record in records] == [ending.charge(operation)] * ending.attempts
+    assert {record.usage_missing for record in records} == {ending.missing}
+    assert (records[-1].error_code is None) == answered
+    await agrees_with_the_upstream(stage, records)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_whoever_leaves_before_the_upstream_is_asked_pays_nothing(
+    stage: Stage, operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Row 31
+    has_begun, has_left = asyncio.Event(), asyncio.Event()
+    begin, stop = Metering.begin, Exchange.stop
+
+    async def begun(*args: Any) -> Attempt:
+        attempt = await begin(*args)
+        has_begun.set()
+        await has_left.wait()
+        return attempt
+
+    def stopped(exchange: Exchange, reason: LLMBackendError) -> None:
+        stop(exchange, reason)
+        has_left.set()
+
+    monkeypatch.setattr(Metering, "begin", begun)
+    monkeypatch.setattr(Exchange, "stop", stopped)
+    async with on_its_way(stage.running, operation) as asking:
+        await has_begun.wait()
+
+        asking.cancel()
+
+        await has_left.wait()
+    assert await stage.records() == []
+    assert stage.upstream.requests == []
+    await agrees_with_the_upstream(stage, [])
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_whoever_leaves_before_the_first_byte_pays_for_the_prompt(stage: Stage, operation: Operation) -> None:
+    # Rows 24 and 32
+    stage.upstream.hangs()
+    async with on_its_way(stage.running, operation) as asking:
+        received = await stage.upstream.received()
+
+        asking.cancel()
+
+        await received.gone.wait()
+    records = await stage.records()
+    left = Ending("left", breaks(), failed("client_disconnected"), failed("client_disconnected"))
+    assert [charge_of(record) for record in records] == [left.charge(operation)]
+    await agrees_with_the_upstream(stage, records)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_whoever_leaves_in_the_middle_pays_for_what_had_come(stage: Stage, operation: Operation) -> None:
+    # Rows 24 and 33
+    left = Ending("left", breaks(Hang), failed("client_disconnected"), within("client_disconnected"))
+    left.tells(stage.upstream, operation)
+    two_events = asyncio.Event()
+    async with on_its_way(stage.running, operation, two_events) as asking:
+        received = await stage.upstream.received()
+        if operation.streamed:
+            await two_events.wait()
+
+        asking.cancel()
+
+        await received.gone.wait()
+    records = await stage.records()
+    assert [charge_of(record) for record in records] == [left.charge(operation)]
+    await agrees_with_the_upstream(stage, records)
+
+
+async def test_an_upstream_that_never_answers_is_paid_for_the_prompt(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Row 2: all at once, for they have to be waited for
+    asked = stage.running.services.catalogue._upstream
+    monkeypatch.setattr(asked, "_timeouts", replace(asked._timeouts, first_byte=1.0, first_byte_streamed=1.0))
+    stage.upstream.hangs()
+
+    await asyncio.gather(*(asks(stage.running, operation, operation.body) for operation in OPERATIONS))
+
+    records = await stage.records()
+    silent = Ending("silent", breaks(), failed("upstream_timeout"), failed("upstream_timeout"))
+    charged = {(record.operation, record.stream): charge_of(record) for record in records}
+    assert charged == {(each.operation_id, each.streamed): silent.charge(each) for each in OPERATIONS}
+    await agrees_with_the_upstream(stage, records)
+
+
+def charge_of(record: UsageRecord) -> Charge:
+    assert record.cost_microusd == 2 * record.prompt_tokens + 3 * record.completion_tokens
+    tokens = record.prompt_tokens, record.completion_tokens
+    return record.status, record.basis, record.error_code, *tokens, record.overrun
+
+
+async def agrees_with_the_upstream(stage: Stage, records: list[UsageRecord]) -> None:
+    """I4: each call has one record and each record a call. And the account's sums are those of all its records."""
+    assert len(records) == len(stage.upstream.requests)
+    every = await stage.running.records()
+    tokens, cost = sum(record.total_tokens for record in every), sum(record.cost_microusd for record in every)
+    async with stage.running.database.reading() as session:
+        period = (await session.execute(select(budget_period))).one()
+    assert (period.used_tokens, period.used_microusd) == (tokens, cost)
+    assert (period.reserved_tokens, period.reserved_microusd) == (0, 0)
+
+
+@asynccontextmanager
+async def on_its_way(
+    running: Running, operation: Operation, two_events: asyncio.Event | None = None
+) -> AsyncIterator["asyncio.Task[bool]"]:
+    """A request that runs; it is cancelled by the test, and with it its connection."""
+    task = asyncio.create_task(asks(running, operation, operation.body, two_events))
+    yield task
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
+async def asks(running: Running, operation: Operation, body: Json, two_events: asyncio.Event | None = None) -> bool:
+    """Ask; whether the answer came whole. `two_events`: set when so many of a stream were read."""
+    async with aiohttp.ClientSession(running.root, headers=running.headers) as client:
+        path = operation.path
+        if operation.is_asked:
+            async with client.post("/api/chats", json={"name": "homework"}) as made:
+                path = path.format(chat=(await made.json())["id"])
+        async with client.post(path, json=body) as answer:
+            if two_events is not None and operation.streamed:
+                for _ in range(2):
+                    await answer.content.readuntil(b"\n\n")
+                two_events.set()
+            content = await answer.read()
+            if operation.streamed and answer.ok:
+                return bool(events_in(content)[-1] == "[DONE]")
+            return answer.ok
