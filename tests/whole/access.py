@@ -104,6 +104,7 @@ async def world_on(running: Running) -> AsyncIterator[World]:
             "an unknown key": make_key(),
             "garbage": "Bearer é' OR 1=1 --".encode().hex(),
         }
+        await running.quiet()
         marks = (own["key_id"], "the owner", "owner-7", "secret of the owner")
         yield World(running, client, tokens, EXISTING | own, EXISTING | foreign, marks)
 
