@@ -164,6 +164,8 @@ class Exchange(ABC):
 
     async def _begun_attempt(self) -> Attempt:
         """The next attempt, reserved: nothing is sent before, and nobody interrupts it."""
+        if self.work.is_large:
+            await asyncio.to_thread(self._measure)
         with self._listening():
             metering = self._bench.metering
             ask = self._fitting.ask(metering.price(self._route))
@@ -173,6 +175,11 @@ class Exchange(ABC):
         attempt = await metering.begin(self.work, self._route, ask, likely)
         self.balance = attempt.balance
         return attempt
+
+    def _measure(self) -> None:
+        """Look through the body once; what is found is remembered."""
+        self._fitting.measure()
+        self._guess(0)
 
     def _asked(self, likely: int) -> Asked:
         """What is taken of rate limits: the prompt as it is likely to be, and as much answer as was asked for."""

@@ -29,6 +29,10 @@ class Fitting:
         self._route = route
         self._default_output_tokens = default_output_tokens
 
+    def measure(self) -> None:
+        """Look through the body; what is found is remembered."""
+        self.ask(None)
+
     def ask(self, price: Price | None) -> Ask:
         """What the request may cost at most, at `price`."""
         named = self._named

@@ -19,6 +19,8 @@ from llm_backend.storage.usage import UsageRecord
 Status = Literal["completed", "incomplete", "failed"]
 """Whether the whole answer came, a part of it, or nothing."""
 
+LARGE_BYTES = 256 * 1024
+
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
 
@@ -46,6 +48,12 @@ class Work:
     """What is to be kept of a complete answer."""
     once: Once | None = None
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
+
+    @property
+    def is_large(self) -> bool:
+        """Whether looking through all of the body takes so long that others would notice."""
+        length = self.headers.get("content-length", "")
+        return not length.isdecimal() or int(length) > LARGE_BYTES
 
     @property
     def end_user(self) -> str | None:
