@@ -10,10 +10,10 @@ PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile
 COVERED := --cov --cov-report= --cov-fail-under=0
 # What all tests passed on last, servers tried or not: newer than every file that they could depend on, or made again.
 TESTED := .tested$(if $(filter true,$(CI))$(SERVERS),-with-servers)
-SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests spec migrations docs k8s requirements -type f -not -name '*.pyc')
+SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests campaign spec migrations docs k8s requirements -type f -not -name '*.pyc')
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run test check format lint types imports coverage proof spec lock wheel clean
+.PHONY: help run test check format lint types imports coverage proof campaign spec lock wheel clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ $(TESTED): $(SOURCES) | .venv/dev .venv/sdk2
 
 proof: .venv/dev  ## the long proofs whole: 200 schemathesis cases an operation, two seeds
 	PROOF=1 $(BIN)/pytest tests/whole/test_schemathesis.py
+
+campaign: .venv/dev  ## stop, freeze and kill databases and servers under streams; ROUNDS=50 for more
+	$(BIN)/python -m campaign $(if $(ROUNDS),--rounds $(ROUNDS))
 
 spec: .venv/dev  ## compile spec/openai.json and docs/coverage.md anew from the pinned SDK
 	$(BIN)/llm-backend spec compile
