@@ -87,7 +87,7 @@ def as_json(entry: Entry) -> Json:
     if isinstance(entry, Settle):
         return {"id": entry.record.attempt_id, "settle": usage.as_json(entry.record)}
     if isinstance(entry, Void):
-        return {"id": entry.attempt_id, "void": True}
+        return {"id": entry.attempt_id, "void": {"account_id": entry.account_id}}
     raise AssertionError("What is reserved is never entered later.")
 
 
@@ -95,4 +95,4 @@ def from_json(written: Json) -> Entry:
     """The entry that a journal kept."""
     if "settle" in written:
         return Settle(usage.from_json(written["settle"]))
-    return Void(written["id"])
+    return Void(written["id"], written["void"]["account_id"])

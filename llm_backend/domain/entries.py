@@ -42,6 +42,7 @@ class Void:
     """Let go of what was held back for an attempt that was never made."""
 
     attempt_id: str
+    account_id: int
 
 
 Entry = Reserve | Settle | Void

@@ -54,7 +54,7 @@ class Metering:
             granted = await self._ledger.reserve(entry)
         except Unavailable:
             # It may be held back all the same, and nobody would ever let go of it.
-            await self._backlog.keep(Void(attempt_id))
+            await self._backlog.keep(Void(attempt_id, caller.account_id))
             raise
         attempt = Attempt(attempt_id, details, granted.grant, granted.balance, is_void_unkept=work.unknown_is_void)
         self._open[attempt_id] = attempt
@@ -62,8 +62,9 @@ class Metering:
 
     async def withdraw(self, attempt_id: str) -> None:
         """Let go of an attempt that was not made after all: nothing was sent, nothing is recorded."""
-        if self._open.pop(attempt_id, None) is not None:
-            await self._entered(Void(attempt_id))
+        attempt = self._open.pop(attempt_id, None)
+        if attempt is not None:
+            await self._entered(Void(attempt_id, attempt.details.account_id))
 
     async def settle(
         self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, also: Also | None = None
@@ -85,10 +86,10 @@ class Metering:
 
     def crashed(self, found: Abandoned) -> Entry:
         """What is entered for an attempt whose process died: what was seen of it until shortly before."""
-        if found.state == "held":
-            return Void(found.attempt_id)
-        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
         details = Details.from_json(found.details)
+        if found.state == "held":
+            return Void(found.attempt_id, details.account_id)
+        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
         ending = Ending("incomplete" if seen.completion_tokens else "failed")
         return Settle(details.record(found.attempt_id, seen, "crash", ending, self._clock.now()))
 

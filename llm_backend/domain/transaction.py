@@ -36,9 +36,9 @@ class Transaction:
         self._locked: dict[str, Reserved] = {}
         self._charges: dict[str, list[Charged]] = {}
         if attempts:
-            locked = read(Reserved, (yield self._statements.reserved(attempts)))
-            self._locked = {row.attempt_id: row for row in locked}
-            yield from self._look_back(row.attempt_id for row in locked if not _is_open(row))
+            yield from self._lock(attempts)
+            yield from self._lock_late()
+            yield from self._look_back(row.attempt_id for row in self._locked.values() if not _is_open(row))
         periods = {each for row in self._locked.values() for each in _periods(row)}
         accounts = {entry.account_id for entry in self._reserves}
         sums = read(Sums, (yield self._statements.sums(accounts, periods)))
@@ -52,6 +52,20 @@ class Transaction:
     def has_events(self) -> bool:
         """Whether a webhook is to be told of it."""
         return bool(self._sheet.events)
+
+    def _lock(self, attempts: Sequence[str]) -> Generator[Step, Rows, None]:
+        for row in read(Reserved, (yield self._statements.reserved(attempts))):
+            self._locked[row.attempt_id] = row
+
+    def _lock_late(self) -> Generator[Step, Rows, None]:
+        """Wait for what is given up, and not there yet: a server that hung may be about to commit it.
+
+        Such a transaction holds the sums; once these are locked here, what it has reserved is there, or never will be.
+        """
+        late = [entry for entry in self._entries if isinstance(entry, Void) and entry.attempt_id not in self._locked]
+        if late:
+            yield self._statements.sums({entry.account_id for entry in late}, ())
+            yield from self._lock(sorted(entry.attempt_id for entry in late))
 
     def _look_back(self, attempts: Iterable[str]) -> Generator[Step, Rows, None]:
         """Find what attempts were charged that someone has settled before."""

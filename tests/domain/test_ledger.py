@@ -108,8 +108,8 @@ async def test_a_reservation_that_is_voided_leaves_nothing(database: Database) -
     books = await Books.of(database, token_limit=10)
     attempt = await books.reserved(10)
 
-    await books.ledger.enter(Void(attempt))
-    await books.ledger.enter(Void(attempt))
+    await books.ledger.enter(Void(attempt, books.account.id))
+    await books.ledger.enter(Void(attempt, books.account.id))
 
     assert await books.sums() == (0, 0)
     assert await books.records() == []

@@ -1,0 +1,49 @@
+"""A server that hung may commit what was given up: what was reserved so is let go of all the same."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from llm_backend.domain.entries import Void
+from llm_backend.domain.transaction import Transaction
+from llm_backend.storage.database import Database
+from llm_backend.storage.driver import run
+from llm_backend.storage.ledger import statements
+from tests.databases import ON_POSTGRESQL
+from tests.domain.booked import TERMS, Books
+
+WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+
+@ON_POSTGRESQL
+async def test_a_reservation_that_is_committed_after_it_was_given_up_is_let_go_of(database: Database) -> None:
+    # Row 52
+    books = await Books.of(database, token_limit=100)
+    entry = books.asks(10)
+    async with database.begin() as session:
+        await run(session, Transaction(statements(is_sqlite=False), TERMS, [entry]).plan())
+
+        voiding = asyncio.create_task(books.ledger.enter(Void(entry.attempt_id, books.account.id)))
+        await waiting_or_done(database, voiding)
+    await voiding
+
+    assert await books.states() == ["voided"]
+    assert await books.sums() == (0, 0)
+
+
+async def test_what_was_never_reserved_is_given_up_without_a_trace(database: Database) -> None:
+    books = await Books.of(database, token_limit=100)
+    entry = books.asks(10)
+
+    await books.ledger.enter(Void(entry.attempt_id, books.account.id))
+
+    assert await books.states() == []
+    assert await books.sums() == (0, 0)
+
+
+async def waiting_or_done(database: Database, voiding: asyncio.Task[object]) -> None:
+    """Returns when it waits for another transaction, or has not had to."""
+    while not voiding.done():
+        async with database.reading() as session:
+            if (await session.execute(WAITS)).scalar_one():
+                return
