@@ -1,10 +1,16 @@
 """The operations that cost something, each as it is asked and as an upstream answers it."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import aiohttp
+
 from llm_backend.errors import Json
+from tests.faults.asking import events_in
 from tests.faulty import chunk, completion, counts
+from tests.serving import Running
 
 TEXT = "Hello there"
 """What every operation is asked with: three tokens, as they are counted here."""
@@ -89,3 +95,32 @@ OPERATIONS = [
     ),
     Operation("question", "askChat", "/api/chats/{chat}/messages", {"content": TEXT}, _chat, is_asked=True),
 ]
+
+
+@asynccontextmanager
+async def on_its_way(
+    running: Running, operation: Operation, two_events: asyncio.Event | None = None
+) -> AsyncIterator["asyncio.Task[bool]"]:
+    """A request that runs; it is cancelled by the test, and with it its connection."""
+    task = asyncio.create_task(asks(running, operation, operation.body, two_events))
+    yield task
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+
+
+async def asks(running: Running, operation: Operation, body: Json, two_events: asyncio.Event | None = None) -> bool:
+    """Ask; whether the answer came whole. `two_events`: set when so many of a stream were read."""
+    async with aiohttp.ClientSession(running.root, headers=running.headers) as client:
+        path = operation.path
+        if operation.is_asked:
+            async with client.post("/api/chats", json={"name": "homework"}) as made:
+                path = path.format(chat=(await made.json())["id"])
+        async with client.post(path, json=body) as answer:
+            if two_events is not None and operation.streamed:
+                for _ in range(2):
+                    await answer.content.readuntil(b"\n\n")
+                two_events.set()
+            content = await answer.read()
+            if operation.streamed and answer.ok:
+                return bool(events_in(content)[-1] == "[DONE]")
+            return answer.ok

@@ -2,11 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 import pytest_asyncio
@@ -21,8 +19,7 @@ from llm_backend.storage.invariants import violations
 from llm_backend.storage.tables import budget_period
 from llm_backend.storage.usage import UsageRecord
 from tests.databases import BOTH
-from tests.faults.asking import events_in
-from tests.faults.charged import OPERATIONS, Operation
+from tests.faults.charged import OPERATIONS, Operation, asks, on_its_way
 from tests.faults.stage import Stage
 from tests.faulty import Cut, FaultyUpstream, Hang, Reset, Torn, error, head
 from tests.handlers.administering import administering
@@ -298,32 +295,3 @@ async def agrees_with_the_upstream(stage: Stage, records: list[UsageRecord]) -> 
         period = (await session.execute(select(budget_period))).one()
     assert (period.used_tokens, period.used_microusd) == (tokens, cost)
     assert (period.reserved_tokens, period.reserved_microusd) == (0, 0)
-
-
-@asynccontextmanager
-async def on_its_way(
-    running: Running, operation: Operation, two_events: asyncio.Event | None = None
-) -> AsyncIterator["asyncio.Task[bool]"]:
-    """A request that runs; it is cancelled by the test, and with it its connection."""
-    task = asyncio.create_task(asks(running, operation, operation.body, two_events))
-    yield task
-    await asyncio.gather(task, return_exceptions=True)
-    assert task.cancelled()
-
-
-async def asks(running: Running, operation: Operation, body: Json, two_events: asyncio.Event | None = None) -> bool:
-    """Ask; whether the answer came whole. `two_events`: set when so many of a stream were read."""
-    async with aiohttp.ClientSession(running.root, headers=running.headers) as client:
-        path = operation.path
-        if operation.is_asked:
-            async with client.post("/api/chats", json={"name": "homework"}) as made:
-                path = path.format(chat=(await made.json())["id"])
-        async with client.post(path, json=body) as answer:
-            if two_events is not None and operation.streamed:
-                for _ in range(2):
-                    await answer.content.readuntil(b"\n\n")
-                two_events.set()
-            content = await answer.read()
-            if operation.streamed and answer.ok:
-                return bool(events_in(content)[-1] == "[DONE]")
-            return answer.ok
