@@ -13,6 +13,8 @@ from llm_backend.storage.accounts import WHOLE, Account
 from llm_backend.storage.budgets import Budget, Period, Renewal
 
 LIMITS = ("token_limit", "microusd_limit")
+CLOSED = (0, 0)
+"""The limits of a period outside of terms."""
 MOST_SKIPPED = 4000
 """Periods looked back over for what they carry: ten years of days."""
 MOST_TERMS = 100
@@ -68,7 +70,7 @@ async def change(session: AsyncSession, known: Budget, rules: Rules, now: dateti
         return set(values)
     if "renewal" in values or "terms" in values:
         await budgets.change_period(session, current.id, {"ends_at": now.replace(microsecond=0)})
-    else:
+    elif (current.token_limit, current.microusd_limit) != CLOSED or (known.token_limit, known.microusd_limit) == CLOSED:
         limits = {
             name: _moved(getattr(current, name), getattr(known, name), values[name])
             for name in LIMITS
@@ -89,13 +91,20 @@ async def open_current(session: AsyncSession, zone_name: str, known: Budget, now
     if await budgets.period_at(session, known.id, now) is not None:
         return
     found = span(known.renewal, known.terms, zone_name, now)
-    last = next(iter(await budgets.periods(session, known.id)), None)
+    before = await budgets.periods(session, known.id)
     starts_at = found.starts_at
-    if last is not None and last.ends_at is not None:
+    if before and before[0].ends_at is not None:
         # Where the renewal or the zone was changed, a period begins in the middle of its span.
-        starts_at = max(starts_at, last.ends_at)
-    values = {"starts_at": starts_at, "ends_at": found.ends_at}
-    await budgets.open_period(session, known, values | _limits(known, found, last, zone_name))
+        starts_at = max(starts_at, before[0].ends_at)
+    # One that ended in the moment in which it began, as where a renewal is changed twice, goes on as this one.
+    empty = before.pop(0) if before and before[0].starts_at == starts_at else None
+    # Outside of terms nothing may be used: what a term left is carried past that.
+    last = next((each for each in before if (each.token_limit, each.microusd_limit) != CLOSED), None)
+    values = {"starts_at": starts_at, "ends_at": found.ends_at, **_limits(known, found, last, zone_name)}
+    if empty is None:
+        await budgets.open_period(session, known, values)
+    else:
+        await budgets.change_period(session, empty.id, values)
 
 
 def _limits(known: Budget, found: Span, last: Period | None, zone_name: str) -> dict[str, int | None]:

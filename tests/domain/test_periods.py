@@ -106,6 +106,32 @@ async def test_a_renewal_that_is_changed_begins_a_period_where_the_last_one_is_c
     assert periods[2].starts_at == at("2026-03-02T12:00")
 
 
+async def test_a_renewal_that_is_changed_twice_in_a_moment_leaves_one_period(database: Database) -> None:
+    then = [{"renewal": "month"}, {"renewal": "week"}]
+
+    periods = await _renewed(database, at("2026-03-04T12:00"), token_limit=100, then=then)
+
+    assert [period.ends_at for period in periods[1:]] == [at("2026-03-04T12:00"), at("2026-03-09T00:00")]
+
+
+async def test_what_the_last_term_left_is_carried_past_a_time_without_terms(database: Database) -> None:
+    terms = ["2026-03-01", "2026-04-01"]
+    rules = {"renewal": "term", "terms": terms, "token_limit": 100, "carries_over": True}
+
+    periods = await _renewed(database, at("2026-04-02T12:00"), then={"terms": [*terms, "2026-06-01"]}, **rules)
+
+    # Somebody asked after the last term, before there was another.
+    assert [period.token_limit for period in periods] == [100, 0, 160]
+
+
+async def test_a_limit_that_is_changed_after_the_last_term_opens_nothing(database: Database) -> None:
+    rules = {"renewal": "term", "terms": ["2026-03-01", "2026-04-01"], "token_limit": 100}
+
+    periods = await _renewed(database, at("2026-04-02T12:00"), then={"token_limit": 200}, **rules)
+
+    assert [period.token_limit for period in periods] == [100, 0]
+
+
 async def _renewed(database: Database, *moments: datetime, then: Any = None, **rules: Any) -> list[Period]:
     """A budget's periods by the day, oldest first: 40 used on the first day; at the end `then` is changed."""
     async with database.begin() as session:
@@ -115,8 +141,10 @@ async def _renewed(database: Database, *moments: datetime, then: Any = None, **r
         await stored.charge(session, first.id, 40, 0)
         for moment in moments:
             await budgets.open_current(session, "UTC", made, moment)
-        if then:
-            await budgets.change(session, made, then, moments[-1])
+        for changes in then if isinstance(then, list) else [then] if then else []:
+            known = await stored.find(session, account.id)
+            assert known is not None
+            await budgets.change(session, known, changes, moments[-1])
             known = await stored.find(session, account.id)
             assert known is not None
             await budgets.open_current(session, "UTC", known, moments[-1])
