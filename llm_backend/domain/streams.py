@@ -11,7 +11,7 @@ from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.tally import Tally
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Status, Work
-from llm_backend.errors import Internal, LLMBackendError, RanAway, UpstreamInvalid
+from llm_backend.errors import Internal, Json, LLMBackendError, RanAway, UpstreamInvalid
 from llm_backend.streaming.chunks import ChatChunks, TextChunks
 from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled
 from llm_backend.streaming.sse import DONE, Event, Splitter, ascii_json, frame, is_done
@@ -181,7 +181,16 @@ class StreamedAnswer(Exchange):
         status: Status = "completed"
         if ended_by is not None and not self._chunks.finished:
             status = "incomplete" if self._tally.deltas else "failed"
-        await self._settle_answered(status, ended_by, self._chunks.usage, self._tally.text)
+        await self._settle_answered(status, ended_by, self._report, self._tally.text)
+
+    @property
+    def _report(self) -> Json:
+        """What the upstream says it used; of an answer that was cut off, only where that covers what had come."""
+        raw = self._chunks.usage
+        reported = None if self._chunks.finished else Usage.reported(raw)
+        # Some tell what they have used so far in their first events.
+        is_early = reported is not None and reported.completion_tokens < self._tally.deltas
+        return None if is_early else raw
 
     def _end(self, error: LLMBackendError | None) -> None:
         """The last event: `[DONE]`, or the error where it can no longer be a status."""

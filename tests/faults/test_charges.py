@@ -197,6 +197,21 @@ async def test_an_upstream_s_ending_is_charged_as_it_ought_to(
     await agrees_with_the_upstream(stage, records)
 
 
+@pytest.mark.parametrize(("said", "basis", "tokens"), [(1, "estimated", (PROMPT, 4)), (6, "reported", (7, 6))])
+@pytest.mark.parametrize("operation", [each for each in OPERATIONS if each.streamed], ids=str)
+async def test_a_usage_told_on_the_way_is_charged_where_it_covers_what_had_come(
+    stage: Stage, operation: Operation, said: int, basis: str, tokens: tuple[int, int]
+) -> None:
+    # Rows 5, 18 and 23: the first of three words comes with it, and then the answer is cut.
+    first = operation.word() | {"usage": operation.counted(7, said)}
+    stage.upstream.streams(first, operation.word(), operation.word(), Cut)
+
+    await asks(stage.running, operation, operation.capped(CAP))
+
+    [record] = await stage.records()
+    assert charge_of(record) == ("incomplete", basis, BAD, *tokens, False)
+
+
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 async def test_whoever_leaves_before_the_upstream_is_asked_pays_nothing(
     stage: Stage, operation: Operation, monkeypatch: pytest.MonkeyPatch
