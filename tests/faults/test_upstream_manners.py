@@ -101,6 +101,21 @@ async def test_a_drained_answer_is_read_to_its_end_and_charged_as_reported(
     assert not stage.upstream.requests[0].gone.is_set()
 
 
+@pytest.mark.parametrize("operation", OPERATIONS[:2], ids=str)
+async def test_an_answer_is_not_drained_for_ever(
+    stage: Stage, operation: Operation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_backend.domain.exchange.DRAIN_SECONDS", 0.0)
+    stage.upstream.hangs()
+    async with on_its_way(stage.running, operation) as asking:
+        received = await stage.upstream.received()
+
+        asking.cancel()
+
+        await received.gone.wait()
+    assert await stage.told() == [("failed", "estimated", "client_disconnected")]
+
+
 async def test_a_soft_limit_that_is_passed_is_told_once(stage: Stage, webhook: FaultyUpstream) -> None:
     operation = OPERATIONS[0]
     stage.upstream.answers(operation.whole(operation.counted(BUDGET * 3 // 4, 1)))
