@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -32,21 +33,22 @@ class Line:
         return (self.name, *map(str, numbers), f"{self.recovery:.1f}")
 
 
-async def _run(rounds: int, streams: int, only: str) -> list[Line]:
-    with tempfile.TemporaryDirectory(prefix="campaign-", ignore_cleanup_errors=True) as name:
-        async with set_up(Path(name), streams) as stage:
-            return [
-                await _line(stage, campaign, -(-rounds // campaign.share))
-                for campaign in CAMPAIGNS
-                if only in campaign.name
-            ]
+async def _run(folder: Path, rounds: int, streams: int, only: str) -> list[Line]:
+    async with set_up(folder, streams) as stage:
+        return [
+            await _line(stage, campaign, -(-rounds // campaign.share))
+            for campaign in CAMPAIGNS
+            if only in campaign.name
+        ]
 
 
 async def _line(stage: Stage, campaign: Campaign, rounds: int) -> Line:
     line = Line(campaign.name)
     for number in range(rounds):
+        known = len(line.problems)
         await _round(stage, campaign, number, line)
-        sys.stderr.write(f"{campaign.name}: {number + 1} of {rounds}, {len(line.problems)} problems\n")
+        told = [f"{campaign.name}, {number + 1} of {rounds}", *line.problems[known:]]
+        sys.stderr.write("\n  ".join(told) + "\n")
     return line
 
 
@@ -86,10 +88,13 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=20, help="clients that stream at once (default 20)")
     parser.add_argument("--only", default="", help="only the campaigns with these words in their name")
     told = parser.parse_args()
-    lines = asyncio.run(_run(told.rounds, told.streams, told.only))
+    folder = Path(tempfile.mkdtemp(prefix="campaign-"))
+    lines = asyncio.run(_run(folder, told.rounds, told.streams, told.only))
     problems = [f"{line.name}: {problem}" for line in lines for problem in line.problems]
     sys.stdout.write("\n".join((_table(lines), *problems)) + "\n")
-    sys.exit(1 if problems else 0)
+    if problems:
+        sys.exit(f"{len(problems)} problems. What the servers logged is kept in {folder}.")
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
