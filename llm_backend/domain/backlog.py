@@ -59,12 +59,21 @@ class Backlog:
                     await self._journal.confirm(done)
 
     async def take_over(self) -> None:
-        """Enter what processes that died have left. Raises Unavailable."""
+        """Enter what processes that died have left. Raises Unavailable.
+
+        A journal with an entry that is refused for what it is, as where it belongs to another database, stays.
+        """
         async with Journal.left_behind(self._folder) as found:
             for left in found:
-                for written in left.entries:
-                    await self._ledger.enter(from_json(written))
-                await left.confirm()
+                try:
+                    for written in left.entries:
+                        await self._ledger.enter(from_json(written))
+                    await left.confirm()
+                except Unavailable:
+                    raise
+                except Exception:
+                    self._metrics.records_unwritten.inc()
+                    log.critical("journal_not_entered", file=str(left.path), exc_info=True)
 
     async def close(self) -> None:
         """What waits still is on the disk, for the next process."""

@@ -89,8 +89,13 @@ class Ledger:
         """Forget reservations settled long ago, and results that are promised no longer. Raises Unavailable."""
         async with self._database.begin() as session:
             await run(session, self._prune())
-            while await idempotency.purge(session):
-                pass
+        while await self._purged():
+            pass
+
+    async def _purged(self) -> int:
+        # Some at a time, so that nobody waits for long.
+        async with self._database.begin() as session:
+            return await idempotency.purge(session)
 
     async def _swept(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> int:
         step = self._statements.left_behind(self.terms.owner) if others else self._statements.abandoned()

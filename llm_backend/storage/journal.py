@@ -33,6 +33,10 @@ class LeftBehind:
         self._found = found
 
     @property
+    def path(self) -> Path:
+        return self._found.path
+
+    @property
     def entries(self) -> list[Json]:
         """Oldest first."""
         return self._found.entries
