@@ -46,8 +46,8 @@ $(TESTED): $(SOURCES) | .venv/dev .venv/sdk2
 	$(PYTEST) $(COVERED)
 	@touch $@
 
-proof: .venv/dev  ## the long proofs whole: 200 schemathesis cases an operation, two seeds
-	PROOF=1 $(BIN)/pytest tests/whole/test_schemathesis.py
+proof: .venv/dev  ## the long proofs whole: races, kills, schemathesis (docs/reliability.md); SERVERS=1 adds PostgreSQL
+	PROOF=1 $(BIN)/pytest tests/proof tests/whole/test_schemathesis.py
 
 campaign: .venv/dev  ## stop, freeze and kill databases and servers under streams; ROUNDS=50 for more
 	$(BIN)/python -m campaign $(if $(ROUNDS),--rounds $(ROUNDS))
