@@ -88,13 +88,15 @@ class SharingBuckets:
 
     async def _take_shared(self, request_id: str, takes: tuple[Take, ...]) -> Taken | None:
         """None where nothing was heard of it: it may be taken all the same, so its slots are given back later."""
-        slots = tuple(take for take in takes if take.kind == "slots")
-        self._owed[request_id] = (self._clock(), slots, 0)
-        taken = await self._ask(self._shared.take(request_id, takes))
-        if taken is not None:
-            del self._owed[request_id]
-            if taken.is_taken:
-                self._running[request_id] = takes
+        taken: Taken | None = None
+        try:
+            taken = await self._ask(self._shared.take(request_id, takes))
+        finally:
+            # Not before: what is owed is settled by whoever comes, and this may be about to run.
+            if taken is None:
+                self._owed[request_id] = (self._clock(), tuple(take for take in takes if take.kind == "slots"), 0)
+        if taken is not None and taken.is_taken:
+            self._running[request_id] = takes
         return taken
 
     async def _catch_up(self) -> None:

@@ -1,5 +1,6 @@
 """Rate limits while Redis forgets, is away, hangs or does what nobody hears of."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -37,6 +38,20 @@ class Recorded(RedisBuckets):
     def _lose(self) -> None:
         if self.loses_replies:
             raise BucketsAway("lost")
+
+
+class Held(RedisBuckets):
+    """Keeps to itself that something was taken, until it is let."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(URL, prefix=prefix, answer_seconds=PATIENT)
+        self.took, self.lets = asyncio.Event(), asyncio.Event()
+
+    async def take(self, request_id: str, takes: Sequence[Take]) -> Taken:
+        taken = await super().take(request_id, takes)
+        self.took.set()
+        await self.lets.wait()
+        return taken
 
 
 @pytest.fixture
@@ -141,6 +156,22 @@ async def test_what_was_taken_unheard_is_counted_here_and_its_slots_given_back(
     assert not await client.exists(f"{prefix}{SLOT.name}")
     await sharing.settle("1", 0)
     assert (await sharing.take("2", [SLOT])).is_taken
+    await sharing.close()
+
+
+@ON_REDIS
+async def test_a_renewal_gives_nothing_back_of_what_is_being_taken(prefix: str, client: Redis) -> None:
+    # Row 58
+    shared = Held(prefix)
+    sharing = SharingBuckets(shared, BucketsHere())
+    taking = asyncio.create_task(sharing.take("1", [SLOT]))
+    await shared.took.wait()
+
+    await sharing.renew()
+    shared.lets.set()
+
+    assert (await taking).is_taken
+    assert not (await shared.take("2", [SLOT])).is_taken
     await sharing.close()
 
 
