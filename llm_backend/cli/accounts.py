@@ -22,7 +22,9 @@ accounts.command(name="import")(import_accounts)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Reference = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name, or its id.")]
-Users = Annotated[list[str] | None, typer.Option("--user", help="The code of a user of it; once for each.")]
+Users = Annotated[
+    list[str] | None, typer.Option("--user", metavar="CODE", help="The code of a user of it; once for each.")
+]
 Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="account, key:ID or model:ID.")]
 
 

@@ -36,7 +36,7 @@ def import_accounts(
 
     All lines are checked before the first account is made.
     """
-    rows = list(_rows(file.read_text(encoding="utf-8-sig")))
+    rows = list(_rows(_text(file)))
     # Before anything is made: keys that cannot be written down would be lost. Nobody else may read them.
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -48,8 +48,20 @@ def import_accounts(
             with _progress(len(rows)) as advance:
                 asyncio.run(_import(rows, made, advance))
         finally:
-            written.write(_csv(made) if out.suffix == ".csv" else json.dumps(made, indent=2) + "\n")
-            typer.echo(f"{len(made)} of {len(rows)} accounts made; their keys are in {out}.", err=True)
+            where = f"; their keys are in {out}" if made else ""
+            if made:
+                written.write(_csv(made) if out.suffix == ".csv" else json.dumps(made, indent=2) + "\n")
+            else:
+                # So that the same command works once the table is mended.
+                out.unlink()
+            typer.echo(f"{len(made)} of {len(rows)} accounts made{where}.", err=True)
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise InvalidRequest("The table is not in UTF-8: save it as CSV in UTF-8.") from None
 
 
 def _rows(text: str) -> Iterator[Row]:
@@ -58,16 +70,23 @@ def _rows(text: str) -> Iterator[Row]:
     unknown = set(reader.fieldnames or ()) - set(COLUMNS)
     if unknown or "name" not in (reader.fieldnames or ()):
         raise InvalidRequest(f"The first line names columns: name, and any of {', '.join(COLUMNS[1:])}.")
-    for line in reader:
-        if "more" in line:
-            raise InvalidRequest(f"Line {reader.line_num} has more columns than the first.")
-        said = {name: (line.get(name) or "").strip() for name in COLUMNS}
-        given = terms.given(
-            course=said["course"] or None,
-            budget=said["budget"] or None,
-            budget_microusd=said["budget_microusd"] or None,
-        )
-        yield Row(said["name"], cast("Terms", given), tuple(dict.fromkeys(said["users"].split())))
+    try:
+        for line in reader:
+            if "more" in line:
+                raise InvalidRequest(f"Line {reader.line_num} has more columns than the first.")
+            said = {name: (line.get(name) or "").strip() for name in COLUMNS}
+            given = _given(said, reader.line_num)
+            yield Row(said["name"], cast("Terms", given), tuple(dict.fromkeys(said["users"].split())))
+    except csv.Error as error:
+        raise InvalidRequest(f"Line {reader.line_num + 1} cannot be read: {error}.") from None
+
+
+def _given(said: dict[str, str], line: int) -> dict[str, Any]:
+    try:
+        return terms.given(**{name: said[name] or None for name in ("course", "budget", "budget_microusd")})
+    except typer.BadParameter as error:
+        column = str(error.param_hint).removeprefix("--").replace("-", "_")
+        raise InvalidRequest(f"Line {line}, {column}: {error.message}") from None
 
 
 async def _import(rows: list[Row], made: list[dict[str, Any]], advance: Callable[[int], None]) -> None:

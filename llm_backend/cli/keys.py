@@ -12,6 +12,7 @@ from llm_backend.cli.accounts import AsJson, Reference
 from llm_backend.cli.opening import OPERATOR, opened
 from llm_backend.cli.printing import limit, print_json, seconds, show, show_one
 from llm_backend.domain import leaks
+from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.key_terms import RATES, KeyChanges
 from llm_backend.domain.keys import GRACE_LIMIT_SECONDS, KEY_PATTERN, NewKey
 from llm_backend.domain.leaks import Finding
@@ -162,6 +163,8 @@ def described(key: Key) -> dict[str, Any]:
 def _state(key: Key) -> str:
     if key.revoked_at:
         return "revoked"
+    if key.expires_at and key.expires_at <= SystemClock().now():
+        return "expired"
     return f"until {key.expires_at:%Y-%m-%d %H:%M}" if key.expires_at else "in use"
 
 

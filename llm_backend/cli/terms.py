@@ -12,17 +12,19 @@ Course = Annotated[str | None, typer.Option(help="What it is for.")]
 Budget = Annotated[str | None, typer.Option(metavar="N|none", help="Tokens that may be used.")]
 BudgetMicrousd = Annotated[str | None, typer.Option(metavar="N|none", help="Millionths of a US dollar, likewise.")]
 Renewal = Annotated[
-    str | None, typer.Option(metavar="never|day|week|month|term", help="When what was used counts anew.")
+    str | None,
+    typer.Option(metavar="WHEN", help="When what was used counts anew: never, day, week, month or term."),
 ]
 CarriesOver = Annotated[bool | None, typer.Option(help="Whether what is left of a period is added to the next.")]
 Term = Annotated[
-    list[str] | None, typer.Option(help="The first day of a term, as 2026-09-01; at the end, the day after the last.")
+    list[str] | None,
+    typer.Option(metavar="DAY", help="The first day of a term, as 2026-09-01; at the end, the day after the last."),
 ]
 TimeZone = Annotated[str | None, typer.Option(help="Where budgets renew at midnight, as Europe/Berlin.")]
 Fits = Annotated[bool | None, typer.Option(help="Whether a named limit of output is lowered to what is left.")]
-RequestsPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
+RequestsPerMinute = Annotated[str | None, typer.Option(metavar="N|none", help="1 or more, as the next two.")]
 TokensPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
-ConcurrentRequests = Annotated[str | None, typer.Option(metavar="N|none")]
+ConcurrentRequests = Annotated[str | None, typer.Option(metavar="N|none", help="How many may run at once.")]
 Scope = Annotated[list[str] | None, typer.Option(help="What the key may do; once for each. Left out: everything.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model that it may name; once for each.")]
 Expires = Annotated[
@@ -72,6 +74,6 @@ def _moment(text: str) -> datetime | None:
         return None
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter("A time is written as 2026-09-01T12:00.", param_hint="--expires") from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

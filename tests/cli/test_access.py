@@ -158,6 +158,25 @@ def test_what_no_account_may_be_is_refused_with_the_name_of_the_option(wrong: li
     assert wrong[0] in result.output
 
 
+def test_a_key_whose_time_is_over_is_listed_as_expired() -> None:
+    run(accounts, "create", "alice")
+    run(keys, "create", "alice", "--expires", "2020-01-01")
+    run(keys, "create", "alice", "--expires", "9999-01-01")
+
+    listed = run(keys, "list", "alice").stdout
+
+    assert ("expired" in listed, "until 9999-01-01 00:00" in listed, "2020" in listed) == (True, True, False)
+
+
+@pytest.mark.parametrize("time", ["tomorrow", "0001-01-01T00:00+14:00", "9999-12-31T23:00-10:00"])
+def test_a_time_that_is_none_is_refused_with_the_name_of_the_option(time: str) -> None:
+    run(accounts, "create", "alice")
+
+    result = run(keys, "create", "alice", "--expires", time)
+
+    assert (result.exit_code, "--expires" in result.output) == (2, True)
+
+
 def test_a_key_is_rotated_by_its_id_or_by_itself() -> None:
     alice = told(accounts, "create", "alice")
 

@@ -67,6 +67,16 @@ def test_what_was_exported_is_imported_on_another_machine(folder: Path, monkeypa
     assert isinstance(again.exception, AlreadyThere)
 
 
+@pytest.mark.parametrize("out", [".", "nowhere/all.jsonl"])
+def test_a_file_that_cannot_be_written_is_refused_in_words(folder: Path, out: str) -> None:
+    told("accounts", "create", "alice")
+
+    result = run("export", "--out", out)
+
+    assert (result.exit_code, "--out" in result.output) == (2, True)
+    assert not list(folder.glob(".*.part"))
+
+
 def test_keys_of_another_secret_are_said_to_be_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     told("accounts", "create", "alice")
     run("export", "--out", "all.jsonl")

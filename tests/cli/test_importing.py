@@ -89,6 +89,8 @@ def test_a_file_that_is_there_is_never_written_over_and_then_nothing_is_made(fol
         ("course\nPhysics\n", "first line names columns"),
         ("name,key\na,b\n", "first line names columns"),
         ("name\na,b\n", "Line 2 has more columns"),
+        ("name,budget\na,5\nb,-3\n", "Line 3, budget: A limit is a whole number"),
+        (f"name\na\n{'x' * 200_000}\n", "Line 3 cannot be read"),
         ("name\na\nb\na\n", r"accounts\[0\].name: Two rows have this name"),
         ("name,users\na,s1\nb,s1\n", r"accounts\[0\].users: Two rows have the user s1"),
         (f"name\na\n{'x' * 81}\n", r"accounts\[1\].name"),
@@ -104,6 +106,16 @@ def test_a_table_that_is_wrong_anywhere_makes_nothing(folder: Path, table: str, 
     with pytest.raises(InvalidRequest, match=said):
         raise result.exception
     assert listed() == []
+    assert not (folder / "keys.json").exists()
+
+
+def test_a_table_in_another_encoding_is_refused_in_words(folder: Path) -> None:
+    (folder / "groups.csv").write_bytes("name\nMünchen\n".encode("latin-1"))
+
+    result = imported("groups.csv", "--out", "keys.json")
+
+    assert isinstance(result.exception, InvalidRequest)
+    assert "save it as CSV in UTF-8" in str(result.exception)
 
 
 def test_what_was_made_before_a_failure_is_written_down(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
