@@ -261,7 +261,7 @@ class Exchange(ABC):
     async def _counted(self, guessed: Usage, received: str) -> Usage:
         """The usage by the model's own tokenizer, where that is loaded; else as it was guessed."""
         count = self._bench.tokenizer.count
-        prompt = await count(self._route.upstream_model, prompt_text(self.work.body))
+        prompt = await count(self._route.upstream_model, await asyncio.to_thread(prompt_text, self.work.body))
         completion = await count(self._route.upstream_model, received)
         if prompt is None or completion is None:
             return guessed

@@ -19,7 +19,7 @@ from llm_backend.storage.usage import UsageRecord
 Status = Literal["completed", "incomplete", "failed"]
 """Whether the whole answer came, a part of it, or nothing."""
 
-LARGE_BYTES = 256 * 1024
+LARGE_BYTES = 64 * 1024
 
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
