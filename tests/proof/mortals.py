@@ -73,9 +73,13 @@ class Mortals:
                 self._listens.set()
         self.ended.set()
 
-    async def close(self) -> None:
+    def signal(self, number: signal.Signals) -> None:
+        """Send it to the one that lives."""
         if self._child is not None:
-            os.kill(self._child, signal.SIGKILL)
+            os.kill(self._child, number)
+
+    async def close(self) -> None:
+        self.signal(signal.SIGKILL)
         assert self._process.stdin
         self._process.stdin.close()
         with suppress(ConnectionError):
