@@ -80,7 +80,8 @@ class World:
 @asynccontextmanager
 async def world_on(running: Running) -> AsyncIterator[World]:
     """Made through the API, as administrators and clients make it."""
-    limits = httpx.Limits(max_connections=20)
+    # Fewer than the server has connections to its database: nobody is turned away for being many.
+    limits = httpx.Limits(max_connections=8)
     async with httpx.AsyncClient(base_url=running.root, limits=limits, timeout=60) as client:
         maker = _Maker(client)
         owner, own = await maker.account("the owner", "owner-7")

@@ -91,7 +91,7 @@ async def test_a_key_that_another_process_revokes_buys_nothing_from_then_on_alth
     running: Running,
 ) -> None:
     # Rows 62 and 84: what was found a moment ago is good for reading, and not for what costs.
-    async with httpx.AsyncClient(base_url=running.root, headers=bearer(running.key)) as client:
+    async with httpx.AsyncClient(base_url=running.root, headers=bearer(running.key), timeout=60) as client:
         before = await client.get("/v1/models")
         await (await elsewhere(running)).revoke(public_id_of(running.key))
 
