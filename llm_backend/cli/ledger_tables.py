@@ -12,6 +12,9 @@ from llm_backend.errors import Json
 
 SUMS = ("requests", "prompt_tokens", "completion_tokens", "total_tokens", "cost_microusd")
 
+TITLES = {"account_id": "id", "account_name": "account", "key_id": "key", "cost_microusd": "cost"}
+"""Short ones: by account, it all fits into the 80 columns of a terminal."""
+
 WIDE = 160
 """Columns, where nobody looks."""
 
@@ -19,12 +22,12 @@ WIDE = 160
 def usage_table(groups: Sequence[Grouping], rows: Sequence[dict[str, Json]]) -> None:
     """Print the rows of a report, with their sum."""
     named = [name for group in groups for name in NAMES[group]]
-    table = Table(show_footer=True)
+    table = Table(title="tokens, and what they cost", show_footer=True)
     for name in named:
         table.add_column(_title(name), overflow="fold", footer="all" if name == named[0] else "")
     for name in SUMS:
         total = sum(row[name] for row in rows)
-        table.add_column(_title(name), justify="right", overflow="fold", footer=_amount(name, total))
+        table.add_column(_title(name), justify="right", no_wrap=True, footer=_amount(name, total))
     for row in rows:
         table.add_row(*(_text(row[name]) for name in named), *(_amount(name, row[name]) for name in SUMS))
     _console().print(table)
@@ -82,7 +85,7 @@ def _limits(found: Explanation) -> str:
 
 
 def _title(name: str) -> str:
-    return "cost" if name == "cost_microusd" else name.replace("_", " ")
+    return TITLES.get(name, name.removesuffix("_tokens"))
 
 
 def _amount(name: str, value: int) -> str:
