@@ -99,8 +99,9 @@ class Parts:
         stack.push_async_callback(catalogue.close)
         limits = self._limits()
         stack.push_async_callback(limits.close)
-        exchanges = await self._exchanges(stack, database, catalogue, limits)
+        # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
+        exchanges = await self._exchanges(stack, database, catalogue, limits)
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
         return Services(

@@ -15,6 +15,8 @@ from llm_backend.storage.budgets import Budget, Period, Renewal
 LIMITS = ("token_limit", "microusd_limit")
 CLOSED = (0, 0)
 """The limits of a period outside of terms."""
+MOST_CARRIED = 2**60
+"""No column holds much more, and nobody uses as much."""
 MOST_SKIPPED = 4000
 """Periods looked back over for what they carry: ten years of days."""
 MOST_TERMS = 100
@@ -126,7 +128,7 @@ def _carried(limit: int | None, before: int | None, spent: int, skipped: int) ->
     """A new period's limit: its own, with what the last one and those in which nothing was asked left over."""
     if limit is None:
         return None
-    return limit * (1 + skipped) + max(0, (before if before is not None else limit) - spent)
+    return min(MOST_CARRIED, limit * (1 + skipped) + max(0, (before if before is not None else limit) - spent))
 
 
 def _skipped(known: Budget, since: datetime, until: datetime, zone_name: str) -> int:

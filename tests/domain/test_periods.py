@@ -81,6 +81,12 @@ async def test_what_is_left_is_carried_into_the_next_period_and_through_those_th
     assert [period.token_limit for period in periods] == [100, 160, 460]
 
 
+async def test_what_years_carry_is_kept_where_the_limit_is_the_largest(database: Database) -> None:
+    periods = await _renewed(database, at("2030-03-02T12:00"), token_limit=2**53 - 1, carries_over=True)
+
+    assert periods[1].token_limit == budgets.MOST_CARRIED
+
+
 async def test_without_carrying_over_each_period_has_its_own_limit(database: Database) -> None:
     periods = await _renewed(database, at("2026-03-02T12:00"), token_limit=100)
 
