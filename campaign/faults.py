@@ -11,8 +11,11 @@ from campaign.waiting import until
 AWAY_SECONDS = (0.0, 0.5, 3.0)
 """How long PostgreSQL is gone, in turn: shorter and longer than an answer takes."""
 
-FROZEN_SECONDS = (1.0, 4.0, 9.0)
+FROZEN_SECONDS = (1.0, 9.0, 16.0)
 """How long it says nothing, in turn: shorter and longer than a server waits for it."""
+
+NEWCOMERS = 20
+"""Requests that come while PostgreSQL is frozen: all other clients soon wait for the end of their answers."""
 
 SPREAD = 7
 """Faults come at so many different times after the streams have begun."""
@@ -42,9 +45,12 @@ async def _stopped(stage: Stage, number: int) -> float:
 async def _frozen(stage: Stage, number: int) -> float:
     await _some_time(number)
     stage.postgres.freeze()
+    coming = asyncio.gather(*(stage.load.ask(stage.replicas[each % 2]) for each in range(NEWCOMERS)))
     await asyncio.sleep(FROZEN_SECONDS[number % len(FROZEN_SECONDS)])
     stage.postgres.thaw()
-    return await stage.recovered()
+    recovery = await stage.recovered()
+    await coming
+    return recovery
 
 
 async def _redis_killed(stage: Stage, number: int) -> float:
