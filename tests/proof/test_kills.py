@@ -37,4 +37,9 @@ async def test_whatever_a_process_was_doing_when_it_was_killed_the_books_are_rig
     async with Survivors.of(database, tmp_path) as survivors:
         for number in range(KILLS):
             point, latest = list(POINTS.items())[number % len(POINTS)]
-            await survivors.kill(point, random.randint(1, latest))
+            passing = random.randint(1, latest)
+            try:
+                await survivors.kill(point, passing)
+            except AssertionError as error:
+                error.add_note(f"kill {number}, at passing {passing} of {point!r}")
+                raise
