@@ -59,7 +59,7 @@ async def _round(stage: Stage, campaign: Campaign, number: int, line: Line) -> N
     await stage.load.under_way()
     await stage.load.stop()
     asked = stage.load.asked
-    found = await stage.findings(guessed=len(asked) if campaign.kills else 0)
+    found = await stage.findings(guessed=stage.load.clients if campaign.kills else 0)
     line.faults += 1
     line.requests += len(asked)
     line.refused += sum(each.is_refused for each in asked)

@@ -56,7 +56,7 @@ class Load:
         self._client = client
         self._headers = {"authorization": f"Bearer {key}"}
         self._replicas = replicas
-        self._clients = clients
+        self.clients = clients
         self._numbers = count()
         self._tasks: list[asyncio.Task[None]] = []
         self._is_over = False
@@ -66,7 +66,7 @@ class Load:
     def start(self) -> None:
         self.asked = []
         self._is_over = False
-        self._tasks = [asyncio.create_task(self._stream(number)) for number in range(self._clients)]
+        self._tasks = [asyncio.create_task(self._stream(number)) for number in range(self.clients)]
 
     async def stop(self) -> None:
         """Returns when the last streams have ended by themselves."""
@@ -78,7 +78,7 @@ class Load:
         first = len(self.asked)
 
         async def have_begun() -> bool:
-            return sum(bool(each.words) for each in self.asked[first:]) >= self._clients
+            return sum(bool(each.words) for each in self.asked[first:]) >= self.clients
 
         await until(have_begun)
 
