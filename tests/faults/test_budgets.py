@@ -38,6 +38,7 @@ input_microusd_per_million = 2_000_000
 output_microusd_per_million = 3_000_000
 [models.other]
 """
+UPSTREAM_LIMITS = ("x-ratelimit-limit-requests", "x-ratelimit-limit-tokens")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -68,7 +69,7 @@ def upstream(served: tuple[Running, FaultyUpstream, Admin]) -> FaultyUpstream:
     """It answers whatever comes, until it is told otherwise."""
     upstream = served[1]
     upstream.forget()
-    upstream.answers(completion("Hello"), headers={"x-ratelimit-limit-requests": "9999"})
+    upstream.answers(completion("Hello"), headers=dict.fromkeys(UPSTREAM_LIMITS, "9999"))
     return upstream
 
 
@@ -308,7 +309,9 @@ async def test_a_rate_limit_is_told_on_every_answer_in_place_of_the_upstream_s(
     error = second.json()["error"]
     assert (error["type"], error["code"]) == ("requests", "rate_limit_exceeded")
     assert 0 < int(second.headers["retry-after"]) <= 60
-    assert other.headers["x-ratelimit-limit-requests"] == "9999"
+    # Where there are limits of our own, nothing is said of the upstream's.
+    assert "x-ratelimit-limit-tokens" not in first.headers
+    assert [other.headers[name] for name in UPSTREAM_LIMITS] == ["9999"] * 2
     assert len(upstream.requests) == 2
     assert await limited.sums() == [(USED, 0)]
 
