@@ -30,6 +30,11 @@ class Backlog:
         metrics.pending.set_function(lambda: len(self._waiting))
 
     @property
+    def attempts(self) -> set[str]:
+        """Those whose entries wait."""
+        return set(self._waiting)
+
+    @property
     def is_empty(self) -> bool:
         return not self._waiting
 

@@ -48,6 +48,11 @@ class Void:
 Entry = Reserve | Settle | Void
 
 
+def attempt_of(entry: Entry) -> str:
+    """The attempt that an entry is of."""
+    return entry.record.attempt_id if isinstance(entry, Settle) else entry.attempt_id
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """How one currency of a budget stands."""

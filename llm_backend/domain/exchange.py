@@ -111,9 +111,11 @@ class Exchange(ABC):
             return await self._work()
         finally:
             # Whatever went wrong in a way nobody foresaw, the attempt does not stay open.
-            await self._settle(self._guess(0), Ending.failed(Internal()))
-            if self._permit is not None:
-                await self._permit.settle(self._used_tokens)
+            try:
+                await self._settle(self._guess(0), Ending.failed(Internal()))
+            finally:
+                if self._permit is not None:
+                    await self._permit.settle(self._used_tokens)
 
     @property
     def rate_headers(self) -> Mapping[str, str]:

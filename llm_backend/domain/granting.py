@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llm_backend.domain.usage import Price
 from llm_backend.errors import BudgetExhausted
 from llm_backend.storage.ledger_rows import Sums
 
 UNBOUNDED = 2**62
+
+MOST = 2**50
+"""More is never held back for one request: a column of sums has room for thousands of such."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +30,10 @@ class Ask:
     """Whether anything left admits it, whatever its answer may come to."""
 
     def tokens(self, output_tokens: int) -> int:
-        return self.prompt_tokens + self.choices * output_tokens
+        return min(MOST, self.prompt_tokens + self.choices * output_tokens)
 
     def microusd(self, output_tokens: int) -> int:
-        return self.price.most(self.prompt_tokens, self.choices * output_tokens) if self.price else 0
+        return min(MOST, self.price.most(self.prompt_tokens, self.choices * output_tokens)) if self.price else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,28 @@ def _refusal(ask: Ask, ceilings: Sequence[Sums]) -> BudgetExhausted:
         waits = all(
             _left(s.token_limit, s.used_tokens) > 0 < _left(s.microusd_limit, s.used_microusd) for s in ceilings
         )
-    return BudgetExhausted(waits=waits)
+    return BudgetExhausted(_told(ask, ceilings, waits=waits), waits=waits)
+
+
+def _told(ask: Ask, ceilings: Sequence[Sums], *, waits: bool) -> str:
+    """By the budget that has least room: what is needed, what is left, and when there may be more."""
+    sums = min(ceilings, key=lambda each: _room(ask, each, with_reserved=True))
+    least = 1 if ask.overshoots else ask.least_output_tokens
+    needed, limit, taken = ask.tokens(least), sums.token_limit, _tokens(sums)
+    held, unit = sums.reserved_tokens, "tokens"
+    if limit is None or limit - taken >= needed:
+        needed, limit, taken = ask.microusd(least), sums.microusd_limit, _money(sums)
+        held, unit = sums.reserved_microusd, "micro-dollars"
+    of = sums.subject.partition(":")[0] or "account"
+    told = f"This request may come to {needed} {unit}; {max(0, (limit or 0) - taken)} of {limit} are left to this {of}."
+    if waits:
+        return f"{told} Requests that run now hold back {held}: try again in a moment."
+    return f"{told} Its budget renews at {renews}." if (renews := _written(sums.ends_at)) else told
+
+
+def _written(moment: Any) -> str | None:
+    """The end of a period, as a driver gives it; None where there is none."""
+    return f"{str(moment)[:16]} UTC" if moment is not None else None
 
 
 def _room(ask: Ask, sums: Sums, *, with_reserved: bool) -> int:

@@ -1,17 +1,18 @@
 """The ledger: what waits at the same moment is committed together, and each gets an answer of its own."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import budgets
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
-from llm_backend.storage import accounts, idempotency, moments
+from llm_backend.storage import accounts, idempotency, moments, reservations
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Plan, Step, run
@@ -22,9 +23,6 @@ MOST_TOGETHER = 200
 """Entries of one transaction: more would make the first of them wait for the last."""
 
 OPENING_TRIES = 3
-
-KEPT_DAYS = 7
-"""For so long after its reservation a truth that comes late is still charged."""
 
 log = structlog.get_logger("llm_backend.ledger")
 
@@ -66,13 +64,13 @@ class Ledger:
             return outcome
         raise _error(outcome)
 
-    async def beat(self, seen: Mapping[str, int]) -> set[str]:
-        """Keep alive what this process runs, with the tokens `seen` of each; which of it is no longer allowed.
+    async def beat(self, held: Collection[str], seen: Mapping[str, int]) -> set[str]:
+        """Keep alive the attempts `held`, with the tokens `seen` of each; which of them are no longer allowed.
 
         Raises Unavailable.
         """
         async with self._database.begin() as session:
-            return await run(session, self._beat(seen))
+            return await run(session, self._beat(held, seen))
 
     async def sweep(self, settled: Callable[[Abandoned], Entry], *, others: bool = False) -> int:
         """Settle, as `settled` says, what processes that are believed dead have left; how many that were.
@@ -87,15 +85,15 @@ class Ledger:
 
     async def prune(self) -> None:
         """Forget reservations settled long ago, and results that are promised no longer. Raises Unavailable."""
-        async with self._database.begin() as session:
-            await run(session, self._prune())
-        while await self._purged():
+        # Some at a time, so that nobody waits for long.
+        while await self._forgotten(idempotency.purge):
+            pass
+        while await self._forgotten(reservations.prune):
             pass
 
-    async def _purged(self) -> int:
-        # Some at a time, so that nobody waits for long.
+    async def _forgotten(self, some: Callable[[AsyncSession], Awaitable[int]]) -> int:
         async with self._database.begin() as session:
-            return await idempotency.purge(session)
+            return await some(session)
 
     async def _swept(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> int:
         step = self._statements.left_behind(self.terms.owner) if others else self._statements.abandoned()
@@ -105,11 +103,8 @@ class Ledger:
                 await run(session, Transaction(self._statements, self.terms, [settled(each) for each in left]).plan())
         return len(left)
 
-    def _prune(self) -> Plan[None]:
-        yield self._statements.prune(KEPT_DAYS * 24 * 60 * 60)
-
-    def _beat(self, seen: Mapping[str, int]) -> Plan[set[str]]:
-        yield self._statements.beat(self.terms.owner, self.terms.lease_seconds)
+    def _beat(self, held: Collection[str], seen: Mapping[str, int]) -> Plan[set[str]]:
+        yield self._statements.beat(held, self.terms.lease_seconds)
         moved = [{"attempt": attempt, "completion": tokens} for attempt, tokens in seen.items() if tokens]
         if moved:
             yield self._statements.observe(moved)

@@ -6,7 +6,7 @@ import structlog
 
 from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.clock import Clock, uuid7
-from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Settle, Void
+from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Settle, Void, attempt_of
 from llm_backend.domain.granting import Ask
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.prices import Prices
@@ -34,6 +34,7 @@ class Metering:
         self._clock = clock
         self._metrics = metrics
         self._open: dict[str, Attempt] = {}
+        self._held: set[str] = set()
 
     def price(self, route: Route) -> Price | None:
         """What its model costs now."""
@@ -50,11 +51,14 @@ class Metering:
         entry = Reserve(
             attempt_id, caller.account_id, caller.key_id, model, ask, likely_prompt_tokens, details.as_json()
         )
+        self._held.add(attempt_id)
         try:
             granted = await self._ledger.reserve(entry)
-        except Unavailable:
-            # It may be held back all the same, and nobody would ever let go of it.
-            await self._backlog.keep(Void(attempt_id, caller.account_id))
+        except BaseException as error:
+            self._held.discard(attempt_id)
+            if isinstance(error, Unavailable):
+                # It may be held back all the same, and nobody would ever let go of it.
+                await self._backlog.keep(Void(attempt_id, caller.account_id))
             raise
         attempt = Attempt(attempt_id, details, granted.grant, granted.balance, is_void_unkept=work.unknown_is_void)
         self._open[attempt_id] = attempt
@@ -86,12 +90,22 @@ class Metering:
 
     def crashed(self, found: Abandoned) -> Entry:
         """What is entered for an attempt whose process died: what was seen of it until shortly before."""
-        details = Details.from_json(found.details)
+        try:
+            details = Details.from_json(found.details)
+        except (KeyError, TypeError, ValueError):
+            # One row that cannot be read keeps neither the others from being settled nor a server from starting.
+            log.critical("reservation_unreadable", attempt_id=found.attempt_id, account_id=found.account_id)
+            return Void(found.attempt_id, found.account_id)
         if found.state == "held":
-            return Void(found.attempt_id, details.account_id)
+            return Void(found.attempt_id, found.account_id)
         seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
         ending = Ending("incomplete" if seen.completion_tokens else "failed")
         return Settle(details.record(found.attempt_id, seen, "crash", ending, self._clock.now()))
+
+    @property
+    def held(self) -> set[str]:
+        """What this process will settle or let go of: its leases are renewed, and those of nothing else."""
+        return self._held | self._backlog.attempts
 
     @property
     def unsettled(self) -> int:
@@ -100,6 +114,14 @@ class Metering:
 
     async def _entered(self, entry: Entry, otherwise: Entry | None = None) -> Done | None:
         """What came of it; None where it, or what is entered `otherwise`, waits for the database now."""
+        done = await self._taken(entry)
+        if done is None:
+            await self._backlog.keep(otherwise or entry)
+        self._held.discard(attempt_of(entry))
+        return done
+
+    async def _taken(self, entry: Entry) -> Done | None:
+        """What came of it; None where the database did not take it."""
         for _ in range(SETTLE_TRIES):
             try:
                 return await self._ledger.enter(entry)
@@ -109,7 +131,6 @@ class Metering:
                 # A fault of the books does not take the answer from its reader.
                 log.exception("entry_refused")
                 break
-        await self._backlog.keep(otherwise or entry)
         return None
 
     def _details(self, work: Work, route: Route, ask: Ask) -> Details:

@@ -50,8 +50,10 @@ class Sheet:
         subjects = (WHOLE, f"key:{key_id}", f"model:{model}")
         return [by_subject[subject] for subject in subjects if subject in by_subject]
 
-    def balance(self, period_id: int) -> Balance:
-        return Balance.of(self._sums[period_id], self._terms.soft_percent)
+    def balance(self, periods: Iterable[int]) -> Balance:
+        """How the first of `periods` that has a limit stands: the account's, else the key's, else the model's."""
+        every = [Balance.of(self._sums[each], self._terms.soft_percent) for each in periods]
+        return next((each for each in every if each.tokens or each.microusd), every[0])
 
     def add(self, period_id: int | None, **amounts: int) -> None:
         """Add to sums of a period; `amounts` by column."""

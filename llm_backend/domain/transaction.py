@@ -4,7 +4,8 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, Void
+from llm_backend.domain.budget_headers import budget_headers
+from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, Void, attempt_of
 from llm_backend.domain.granting import Grant, grant
 from llm_backend.domain.sheet import Sheet, Terms
 from llm_backend.errors import BudgetExhausted, Unauthenticated
@@ -32,7 +33,7 @@ class Transaction:
 
     def plan(self) -> Writes:
         """The outcomes, in the order of the entries. Reservations are locked before sums, by every transaction."""
-        attempts = sorted(_attempt(entry) for entry in self._entries if not isinstance(entry, Reserve))
+        attempts = sorted(attempt_of(entry) for entry in self._entries if not isinstance(entry, Reserve))
         self._locked: dict[str, Reserved] = {}
         self._charges: dict[str, list[Charged]] = {}
         if attempts:
@@ -104,6 +105,7 @@ class Transaction:
         try:
             granted = grant(entry.ask, ceilings)
         except BudgetExhausted as refusal:
+            refusal.headers = budget_headers(self._sheet.balance(sums.id for sums in ceilings))
             return refusal
         for sums in ceilings:
             self._sheet.add(
@@ -111,7 +113,7 @@ class Transaction:
             )
         by_kind = {sums.subject.partition(":")[0]: sums.id for sums in ceilings}
         self._reservations.append(self._row(entry, granted, by_kind))
-        return Granted(granted, self._sheet.balance(ceilings[0].id))
+        return Granted(granted, self._sheet.balance(sums.id for sums in ceilings))
 
     def _row(self, entry: Reserve, granted: Grant, periods: dict[str, int]) -> dict[str, Any]:
         return {
@@ -152,14 +154,14 @@ class Transaction:
                 return Done()
             placed = late
         self._charge(row, placed)
-        return Done(self._sheet.balance(row.account_period_id))
+        return Done(self._sheet.balance(_periods(row)))
 
     def _void(self, attempt_id: str) -> Outcome:
         row = self._locked.get(attempt_id)
         if row is None or not _is_open(row):
             return Done()
         self._let_go(row, "voided")
-        return Done(self._sheet.balance(row.account_period_id))
+        return Done(self._sheet.balance(_periods(row)))
 
     def _let_go(self, row: Reserved, state: str) -> None:
         self._locked[row.attempt_id] = row._replace(state=state)
@@ -188,10 +190,6 @@ class Transaction:
             yield self._statements.move(moves)
         if self._sheet.events:
             yield self._statements.event(self._sheet.events)
-
-
-def _attempt(entry: Settle | Void) -> str:
-    return entry.attempt_id if isinstance(entry, Void) else entry.record.attempt_id
 
 
 def _is_open(row: Reserved) -> bool:

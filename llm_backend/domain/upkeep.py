@@ -28,11 +28,13 @@ class Upkeep:
         await self._sweep(others=alone)
 
     async def beat(self) -> None:
-        """Enter what waited, renew leases, end what is no longer allowed."""
+        """Renew leases, end what is no longer allowed, enter what waited."""
+        held = self._metering.held
+        if held:
+            # First: what waited may take longer than leases last.
+            self._exchanges.revoke(await self._ledger.beat(held, self._exchanges.seen))
         if not self._backlog.is_empty:
             await self._backlog.replay()
-        if self._exchanges.running:
-            self._exchanges.revoke(await self._ledger.beat(self._exchanges.seen))
 
     async def sweep(self) -> None:
         """Settle what processes that died have left."""

@@ -8,7 +8,7 @@ from llm_backend.errors import Json
 Basis = Literal["reported", "estimated", "crash", "void"]
 """Where a record's numbers come from: the upstream's own report, our count, what was seen before a crash, or nothing."""
 
-MOST_TOKENS = 2**40
+MOST_TOKENS = 2**32
 """No answer uses more; a larger number is a fault of the upstream, not a bill."""
 
 FAR_BELOW = 4

@@ -19,6 +19,8 @@ from llm_backend.storage.usage import UsageRecord
 Status = Literal["completed", "incomplete", "failed"]
 """Whether the whole answer came, a part of it, or nothing."""
 
+RAW_BYTES = 8 * 1024
+
 LARGE_BYTES = 64 * 1024
 
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
@@ -101,9 +103,11 @@ class Details:
 
     @classmethod
     def from_json(cls, written: bytes) -> Self:
+        """What `as_json` wrote, in this version or a later one. Raises KeyError or ValueError where it did not."""
         told = orjson.loads(written)
-        price = Price.from_json(told["price"]) if told["price"] else None
-        return cls(**told | {"started_at": datetime.fromisoformat(told["started_at"]), "price": price})
+        known = {name: told[name] for name in cls.__slots__}
+        price = Price.from_json(known["price"]) if known["price"] else None
+        return cls(**known | {"started_at": datetime.fromisoformat(known["started_at"]), "price": price})
 
     def record(self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, ended_at: datetime) -> UsageRecord:
         """The charge for `usage`."""
@@ -128,7 +132,7 @@ class Details:
             audio_completion_tokens=usage.audio_completion_tokens,
             image_prompt_tokens=usage.image_prompt_tokens,
             cost_microusd=self.price.of(usage) if self.price else 0,
-            raw_usage=orjson.dumps(usage.raw) if usage.raw is not None else None,
+            raw_usage=_raw(usage),
             usage_missing=ending.status == "completed" and basis == "estimated",
             usage_implausible=ending.usage_implausible,
             error_code=ending.error.code if ending.error else None,
@@ -137,6 +141,12 @@ class Details:
             ended_at=ended_at,
             end_user=self.end_user,
         )
+
+
+def _raw(usage: Usage) -> bytes | None:
+    """The upstream's own words, where they are no longer than any honest one's: a journal has to hold them."""
+    raw = orjson.dumps(usage.raw) if usage.raw is not None else b""
+    return raw if 0 < len(raw) <= RAW_BYTES else None
 
 
 @dataclass(frozen=True, slots=True)

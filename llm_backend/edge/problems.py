@@ -108,7 +108,7 @@ def _headers(error: LLMBackendError) -> dict[str, str]:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(error.allowed)
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | BudgetExhausted):
         headers.update(error.headers)
     if isinstance(error, Unauthenticated):
         headers["www-authenticate"] = "Bearer"

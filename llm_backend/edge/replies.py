@@ -7,9 +7,9 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.streams import StreamedAnswer
-from llm_backend.edge.budget_headers import budget_headers
 from llm_backend.edge.call import Call
 from llm_backend.edge.intake import Departed
 from llm_backend.errors import Json

@@ -132,10 +132,10 @@ class BudgetExhausted(LLMBackendError):
     type = "insufficient_quota"
     code = "insufficient_quota"
 
-    def __init__(
-        self, message: str = "The budget does not cover what this request may cost.", *, waits: bool = False
-    ) -> None:
+    def __init__(self, message: str, *, waits: bool = False) -> None:
         super().__init__(message, retry_after_seconds=1 if waits else None, should_retry=waits)
+        self.headers: Mapping[str, str] = {}
+        """How the budget stands, for the answer."""
 
 
 class KeyRevoked(LLMBackendError):

@@ -14,7 +14,6 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
-    delete,
     exists,
     false,
     func,
@@ -69,11 +68,10 @@ class Statements:
         self._record = self._hot(insert(usage_record), [column.name for column in usage_record.c])
         self._day = self._hot(self._add_to_day())
         self._event = self._hot(insert(webhook_event).values(**_event_values()))
-        self._beat = self._hot(_renew_leases())
+        self._beat = self._hot(_renew_leases(of_these))
         self._observe = self._hot(_observe())
         self._refused = self._hot(_select_refused())
         self._abandoned = self._hot(self._select_abandoned())
-        self._prune = self._hot(_delete_old())
         self._left_behind = self._hot(self._select_left_behind())
 
     def sums(self, accounts: Iterable[int], periods: Iterable[int]) -> Step:
@@ -115,9 +113,9 @@ class Statements:
     def event(self, rows: Sequence[dict[str, Any]]) -> Step:
         return self._event, rows
 
-    def beat(self, owner: str, lease_seconds: float) -> Step:
-        """Renew the leases of all that `owner` runs."""
-        return self._beat, {"by": owner, "lease": lease_seconds}
+    def beat(self, attempts: Iterable[str], lease_seconds: int) -> Step:
+        """Renew leases, of what is still open."""
+        return self._beat, {"attempts": self._list(attempts), "lease": lease_seconds}
 
     def observe(self, rows: Sequence[dict[str, Any]]) -> Step:
         """Keep what was seen of answers so far (`attempt`, `completion`)."""
@@ -134,10 +132,6 @@ class Statements:
     def left_behind(self, owner: str) -> Step:
         """As `abandoned`, of everyone but `owner`: for a database that only one process has open."""
         return self._left_behind, {"by": owner}
-
-    def prune(self, seconds: int) -> Step:
-        """Delete reservations that are older and no longer open."""
-        return self._prune, {"ago": -seconds}
 
     def _hot(self, statement: Any, keys: Sequence[str] | None = None) -> Hot:
         return Hot(statement, is_sqlite=self._is_sqlite, keys=keys)
@@ -235,11 +229,10 @@ def _move_sums() -> Any:
     return update(budget_period).where(budget_period.c.id == bindparam("period")).values(**added, **warned)
 
 
-def _renew_leases() -> Any:
-    own = reservation.c.owner == bindparam("by", type_=Text), IS_OPEN
+def _renew_leases(of_these: ColumnElement[bool]) -> Any:
     # Locked in the order in which they are settled: nobody waits crosswise.
-    locked = select(reservation.c.attempt_id).where(*own).order_by(reservation.c.attempt_id).with_for_update()
-    renewed = update(reservation).where(reservation.c.attempt_id.in_(locked.correlate(None)))
+    held = select(reservation.c.attempt_id).where(of_these, IS_OPEN).order_by(reservation.c.attempt_id)
+    renewed = update(reservation).where(reservation.c.attempt_id.in_(held.with_for_update().correlate(None)))
     return renewed.values(lease_until=db_now(bindparam("lease", type_=Integer)))
 
 
@@ -257,9 +250,3 @@ def _select_refused() -> Any:
     closed = and_(account.c.id == reservation.c.account_id, account.c.active == false())
     own = reservation.c.owner == bindparam("by", type_=Text), IS_OPEN
     return select(reservation.c.attempt_id).where(*own, or_(exists().where(key), exists().where(closed)))
-
-
-def _delete_old() -> Any:
-    is_over = text("reservation.state IN ('settled', 'voided')")
-    old = reservation.c.created_at < db_now(bindparam("ago", type_=Integer)), is_over
-    return delete(reservation).where(*old)

@@ -32,7 +32,7 @@ async def test_the_beat_takes_reservations_in_the_order_in_which_they_are_settle
     async with unhurried.begin() as settling:
         held = select(reservation.c.attempt_id).with_for_update(nowait=True)
         await settling.execute(held.where(reservation.c.attempt_id == first))
-        beating = asyncio.create_task(books.ledger.beat({}))
+        beating = asyncio.create_task(books.ledger.beat([first, second], {}))
         while not await _someone_waits(unhurried):
             assert not beating.done()
         free = (await settling.execute(held.where(reservation.c.attempt_id == second))).scalar_one()

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.domain.clock import uuid7
 from llm_backend.domain.entries import Done, Entry, Granted, Settle, Void
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.usage import Usage
@@ -217,7 +218,7 @@ async def test_what_a_dead_process_left_is_charged_at_what_was_seen(database: Da
     # Rows 47, 64
     books = await Books.of(database)
     attempt = await books.reserved(30)
-    await books.ledger.beat({attempt: 4})
+    await books.ledger.beat([attempt], {attempt: 4})
     await _outlives(database)
 
     swept = [await books.ledger.sweep(_crashed(books)) for _ in range(2)]
@@ -245,14 +246,26 @@ async def test_the_truth_that_comes_after_the_sweep_is_charged_in_the_end(databa
 
 async def test_who_is_alive_keeps_what_it_runs(database: Database) -> None:
     books = await Books.of(database)
-    await books.reserved(30)
+    attempt = await books.reserved(30)
     await _outlives(database)
 
-    await books.ledger.beat({})
+    await books.ledger.beat([attempt], {})
     swept = await books.ledger.sweep(_crashed(books))
 
     assert swept == 0
     assert await books.states() == ["dispatched"]
+
+
+async def test_what_nobody_knows_any_more_is_settled_although_its_process_lives(database: Database) -> None:
+    books = await Books.of(database)
+    known, forgotten = await books.reserved(30), await books.reserved(30)
+    await _outlives(database)
+
+    await books.ledger.beat([known], {})
+    swept = await books.ledger.sweep(_crashed(books))
+
+    assert swept == 1
+    assert [record.attempt_id for record in await books.records()] == [forgotten]
 
 
 async def test_alone_on_its_database_a_process_settles_what_its_predecessors_left_at_once(database: Database) -> None:
@@ -268,19 +281,17 @@ async def test_the_beat_tells_what_is_no_longer_allowed(database: Database) -> N
     # Row 62
     books = await Books.of(database)
     attempt = await books.reserved()
-    before = await books.ledger.beat({})
+    before = await books.ledger.beat([attempt], {})
     async with database.begin() as session:
         await accounts.close(session, books.account.id)
 
-    assert (before, await books.ledger.beat({})) == (set(), {attempt})
+    assert (before, await books.ledger.beat([attempt], {})) == (set(), {attempt})
 
 
 async def test_what_was_settled_long_ago_is_forgotten_and_what_runs_is_not(database: Database) -> None:
     books = await Books.of(database)
-    await books.ledger.enter(books.settles(await books.reserved()))
-    running = await books.reserved()
-    async with database.begin() as session:
-        await session.execute(update(reservation).values(created_at=NOON))
+    await books.ledger.enter(books.settles(await books.reserved(attempt_id=uuid7(NOON))))
+    running = await books.reserved(attempt_id=uuid7(NOON))
     await books.ledger.enter(books.settles(await books.reserved()))
 
     await books.ledger.prune()

@@ -8,7 +8,7 @@ number: SIGKILL comes at that passing of that point. Without the file all of thi
 import os
 import signal
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -105,10 +105,10 @@ def in_beats() -> None:
     """Pass a point after a beat that kept something; none keeps a lease that is to be swept."""
     original = Ledger.beat
 
-    async def dying(self: Ledger, seen: Mapping[str, int]) -> set[str]:
+    async def dying(self: Ledger, held: Collection[str], seen: Mapping[str, int]) -> set[str]:
         if ordered()[0] == "sweeping":
             return set()
-        refused = await original(self, seen)
+        refused = await original(self, held, seen)
         if any(seen.values()):
             passes("beaten")
         return refused

@@ -115,7 +115,7 @@ def settles_twice(patch: pytest.MonkeyPatch) -> None:
 def renews_no_lease(patch: pytest.MonkeyPatch) -> None:
     """A process that is alive does not say so."""
 
-    async def beat(_self: Ledger, _seen: object) -> set[str]:
+    async def beat(_self: Ledger, _held: object, _seen: object) -> set[str]:
         return set()
 
     patch.setattr(Ledger, "beat", beat)
@@ -125,11 +125,10 @@ def leases_by_its_own_clock(patch: pytest.MonkeyPatch) -> None:
     """The process's clock, which is an hour behind, says how long a lease lasts."""
     behind = SystemClock().now() - timedelta(hours=1)
     until = bindparam("until", type_=reservation.c.lease_until.type)
-    renewed = update(reservation).where(reservation.c.owner == bindparam("by")).values(lease_until=until)
+    renewed = update(reservation).values(lease_until=until)
 
-    def beat(self: Statements, owner: str, lease_seconds: float) -> Step:
-        values = {"by": owner, "until": behind + timedelta(seconds=lease_seconds)}
-        return Hot(renewed, is_sqlite=self._is_sqlite), values
+    def beat(self: Statements, _attempts: object, lease_seconds: int) -> Step:
+        return Hot(renewed, is_sqlite=self._is_sqlite), {"until": behind + timedelta(seconds=lease_seconds)}
 
     patch.setattr(Statements, "beat", beat)
 
