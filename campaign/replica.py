@@ -30,6 +30,8 @@ class Replica:
                 env=environment_of(self._settings),
                 stdout=log,
                 stderr=log,
+                # A shell that ends hangs up on whole groups in which somebody is frozen.
+                start_new_session=True,
             )
         while not await self.is_ready(client):
             if self._process.returncode is not None:
