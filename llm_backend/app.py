@@ -14,6 +14,7 @@ from connexion.middleware.security import SecurityMiddleware
 from connexion.uri_parsing import AbstractURIParser
 
 from llm_backend import logs
+from llm_backend.configured import transport_of
 from llm_backend.contract.bodies import body_limit
 from llm_backend.contract.dialect import to_connexion
 from llm_backend.contract.documents import merge, refuse_unknown_authenticators
@@ -31,7 +32,7 @@ from llm_backend.edge.guard import Bounds, Guard, Patience
 from llm_backend.edge.rewriting import Rewriting
 from llm_backend.errors import Json
 from llm_backend.metrics import Metrics
-from llm_backend.parts import Parts, transport_of
+from llm_backend.parts import Parts
 from llm_backend.resources import resource
 from llm_backend.settings import Settings, load_settings
 from llm_backend.upstream.wire import Transport

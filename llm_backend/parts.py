@@ -2,12 +2,14 @@
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import date
 
+import structlog
+
+from llm_backend.configured import customs, prices, stream_limits, terms, timeouts
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.allowances import Allowance
-from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs, Desk
+from llm_backend.domain.asking import Desk
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
 from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.batches import Batches
@@ -27,31 +29,27 @@ from llm_backend.domain.keys import Keys
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.limits import Limits
 from llm_backend.domain.metering import Metering
-from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.reports import Reports
 from llm_backend.domain.rounds import Rounds
 from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.domain.services import Services
-from llm_backend.domain.sheet import Terms
-from llm_backend.domain.streams import StreamLimits
 from llm_backend.domain.tokenizer import Folder, Tokenizer
 from llm_backend.domain.upkeep import Upkeep
-from llm_backend.domain.usage import Price
 from llm_backend.domain.users import Users
 from llm_backend.domain.webhooks import Endpoint, Webhooks
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
-from llm_backend.settings import ModelSettings, PriceTable, Settings
+from llm_backend.settings import Settings
+from llm_backend.storage.claims import Claim
 from llm_backend.storage.database import Database
 from llm_backend.storage.sharing_buckets import make_buckets
-from llm_backend.upstream.catalogue import Catalogue, Model
+from llm_backend.upstream.catalogue import Catalogue
 from llm_backend.upstream.circuit import Circuit
-from llm_backend.upstream.client import HttpTransport
-from llm_backend.upstream.deadlines import Timeouts
-from llm_backend.upstream.echo import Echo, EchoTransport
 from llm_backend.upstream.upstream import Manner, Upstream
 from llm_backend.upstream.wire import Transport
+
+log = structlog.get_logger("llm_backend.parts")
 
 OPEN_ACCOUNT = "open"
 """Whom everything is recorded for where no key is asked for."""
@@ -62,18 +60,6 @@ TIDY_SECONDS = 3600.0
 DAY_SECONDS = 86_400.0
 CHECK_AFTER_SECONDS = 300.0
 """After a start the books are checked: not while everyone comes back at once."""
-LEASE_SECONDS = 60
-"""For how long a process that says nothing is believed to live."""
-
-
-def transport_of(settings: Settings) -> Transport:
-    """The configured upstream's: HTTP, or the echo model in this process."""
-    upstream = settings.upstream
-    if upstream.url is None:
-        return EchoTransport(Echo())
-    key = upstream.key.get_secret_value() if upstream.key else None
-    connect_seconds = settings.timeouts.connect_seconds
-    return HttpTransport(upstream.url, key, connect_seconds=connect_seconds, allow_http=upstream.allow_http)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +105,7 @@ class Parts:
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
             exchanges=exchanges,
-            chats=Chats(Desk(database, self.clock, catalogue, exchanges, _customs(settings))),
+            chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
             readiness=Readiness(database, upstream, lambda: self.admission.is_draining, limits),
             metrics=self.metrics,
@@ -134,7 +120,7 @@ class Parts:
         ledger = self._ledger(stack, database)
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
-        metering = Metering(ledger, backlog, _prices(settings), self.clock, self.metrics)
+        metering = Metering(ledger, backlog, prices(settings), self.clock, self.metrics)
         tokenizer = Tokenizer(Folder(settings.tokenizers))
         stack.push_async_callback(tokenizer.close)
         bench = Bench(
@@ -147,9 +133,9 @@ class Parts:
             settings.budgets.default_output_tokens,
             settings.log.prompts,
         )
-        exchanges = Exchanges(catalogue, bench, _stream_limits(settings), self.metrics)
+        exchanges = Exchanges(catalogue, bench, stream_limits(settings), self.metrics)
         upkeep = Upkeep(ledger, metering, backlog, exchanges)
-        await upkeep.recover(alone=database.is_sqlite)
+        await upkeep.recover(alone=_is_alone(stack, database))
         # What the last exchanges leave, once the rounds are over.
         stack.push_async_callback(backlog.replay)
         rounds = Rounds()
@@ -167,13 +153,13 @@ class Parts:
         rounds.every(DAY_SECONDS, check.count, first_seconds=CHECK_AFTER_SECONDS)
 
     def _ledger(self, stack: AsyncExitStack, database: Database) -> Ledger:
-        terms = _terms(self.settings, uuid7(self.clock.now()))
+        agreed = terms(self.settings, uuid7(self.clock.now()))
         webhooks = self._webhooks(database)
         if webhooks is None:
-            return Ledger(database, terms)
+            return Ledger(database, agreed)
         webhooks.start()
         stack.push_async_callback(webhooks.close)
-        return Ledger(database, terms, webhooks.notify)
+        return Ledger(database, agreed, webhooks.notify)
 
     def _limits(self) -> Limits:
         configured = self.settings.limits
@@ -202,7 +188,7 @@ class Parts:
         return Upstream(
             self.settings.upstream.name,
             self.transport,
-            timeouts=_timeouts(self.settings),
+            timeouts=timeouts(self.settings),
             circuit=Circuit(self.clock.monotonic),
             secrets=(key.get_secret_value(),) if key else (),
             manner=Manner(self.settings.upstream.output_cap_field, self.settings.upstream.on_disconnect == "drain"),
@@ -211,7 +197,7 @@ class Parts:
     def _catalogue(self, upstream: Upstream) -> Catalogue:
         return Catalogue(
             upstream,
-            models=[_model(name, model) for name, model in self.settings.models.items()],
+            models=[model(name, told) for name, told in self.settings.models.items()],
             aliases=self.settings.aliases,
             default_model=self.settings.default_model,
             clock=self.clock.monotonic,
@@ -227,68 +213,12 @@ class Parts:
         return Authentication(keys, self.clock)
 
 
-def _timeouts(settings: Settings) -> Timeouts:
-    configured = settings.timeouts
-    return Timeouts(
-        connect=configured.connect_seconds,
-        first_byte=configured.first_byte_seconds,
-        first_byte_streamed=configured.stream_first_byte_seconds,
-        idle=configured.idle_seconds,
-        total=configured.total_seconds,
-        total_streamed=configured.stream_total_seconds,
-    )
-
-
-def _model(name: str, model: ModelSettings) -> Model:
-    return Model(
-        name,
-        model.upstream_model or name,
-        context_length=model.context_length,
-        max_output_tokens=model.max_output_tokens,
-        image_tokens=model.image_tokens,
-        audio_tokens_per_minute=model.audio_tokens_per_minute,
-        page_tokens=model.page_tokens,
-    )
-
-
-def _prices(settings: Settings) -> Prices:
-    """Of every model, its own price first and then those that have a date."""
-    dated = {
-        name: [_dated(date.min, model), *(_dated(later.starts, later) for later in model.prices)]
-        for name, model in settings.models.items()
-    }
-    return Prices(dated)
-
-
-def _dated(starts: date, table: PriceTable) -> Dated:
-    return Dated(starts, Price.from_json(table.rates) if table.rates else None)
-
-
-def _terms(settings: Settings, owner: str) -> Terms:
-    budgets = settings.budgets
-    return Terms(owner, LEASE_SECONDS, budgets.soft_limit_percent, tells=budgets.webhook_url is not None)
-
-
-def _customs(settings: Settings) -> Customs:
-    """What holds below `/api/chats`."""
-    chats = settings.chats
-    return Customs(
-        models={CHAT_COMPLETION: chats.chat_model, TEXT_COMPLETION: chats.text_model},
-        default_model=settings.default_model,
-        temperature=chats.temperature,
-        prefixes={
-            "system": chats.prefixes.instruction,
-            "user": chats.prefixes.user,
-            "assistant": chats.prefixes.assistant,
-        },
-        soft_limit_percent=settings.budgets.soft_limit_percent,
-    )
-
-
-def _stream_limits(settings: Settings) -> StreamLimits:
-    limits = settings.limits
-    return StreamLimits(
-        queue_bytes=limits.stream_queue_bytes,
-        stall_seconds=limits.stall_seconds,
-        keep_alive_seconds=limits.keep_alive_seconds,
-    )
+def _is_alone(stack: AsyncExitStack, database: Database) -> bool:
+    """Whether nobody else has the database open: never known of a server."""
+    if database.file is None:
+        return False
+    claim = Claim(database.file)
+    stack.callback(claim.close)
+    if not claim.is_alone:
+        log.warning("database_is_shared", file=str(database.file), advice="one process at a time, or PostgreSQL")
+    return claim.is_alone

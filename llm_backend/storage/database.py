@@ -54,10 +54,14 @@ class Database:
         return is_sqlite(self.url)
 
     @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a server."""
+        return file_of(self.url)
+
+    @property
     def folder(self) -> Path | None:
         """Where the SQLite file is; None for a server."""
-        file = file_of(self.url)
-        return file.parent if file else None
+        return self.file.parent if self.file else None
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncSession]:

@@ -1,0 +1,95 @@
+"""What the settings say, as the parts take it."""
+
+from datetime import date
+
+from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs
+from llm_backend.domain.prices import Dated, Prices
+from llm_backend.domain.sheet import Terms
+from llm_backend.domain.streams import StreamLimits
+from llm_backend.domain.usage import Price
+from llm_backend.settings import ModelSettings, PriceTable, Settings
+from llm_backend.upstream.catalogue import Model
+from llm_backend.upstream.client import HttpTransport
+from llm_backend.upstream.deadlines import Timeouts
+from llm_backend.upstream.echo import Echo, EchoTransport
+from llm_backend.upstream.wire import Transport
+
+LEASE_SECONDS = 60
+"""For how long a process that says nothing is believed to live."""
+
+
+def transport_of(settings: Settings) -> Transport:
+    """The configured upstream's: HTTP, or the echo model in this process."""
+    upstream = settings.upstream
+    if upstream.url is None:
+        return EchoTransport(Echo())
+    key = upstream.key.get_secret_value() if upstream.key else None
+    connect_seconds = settings.timeouts.connect_seconds
+    return HttpTransport(upstream.url, key, connect_seconds=connect_seconds, allow_http=upstream.allow_http)
+
+
+def timeouts(settings: Settings) -> Timeouts:
+    configured = settings.timeouts
+    return Timeouts(
+        connect=configured.connect_seconds,
+        first_byte=configured.first_byte_seconds,
+        first_byte_streamed=configured.stream_first_byte_seconds,
+        idle=configured.idle_seconds,
+        total=configured.total_seconds,
+        total_streamed=configured.stream_total_seconds,
+    )
+
+
+def model(name: str, model: ModelSettings) -> Model:
+    return Model(
+        name,
+        model.upstream_model or name,
+        context_length=model.context_length,
+        max_output_tokens=model.max_output_tokens,
+        image_tokens=model.image_tokens,
+        audio_tokens_per_minute=model.audio_tokens_per_minute,
+        page_tokens=model.page_tokens,
+    )
+
+
+def prices(settings: Settings) -> Prices:
+    """Of every model, its own price first and then those that have a date."""
+    dated = {
+        name: [dated(date.min, model), *(dated(later.starts, later) for later in model.prices)]
+        for name, model in settings.models.items()
+    }
+    return Prices(dated)
+
+
+def dated(starts: date, table: PriceTable) -> Dated:
+    return Dated(starts, Price.from_json(table.rates) if table.rates else None)
+
+
+def terms(settings: Settings, owner: str) -> Terms:
+    budgets = settings.budgets
+    return Terms(owner, LEASE_SECONDS, budgets.soft_limit_percent, tells=budgets.webhook_url is not None)
+
+
+def customs(settings: Settings) -> Customs:
+    """What holds below `/api/chats`."""
+    chats = settings.chats
+    return Customs(
+        models={CHAT_COMPLETION: chats.chat_model, TEXT_COMPLETION: chats.text_model},
+        default_model=settings.default_model,
+        temperature=chats.temperature,
+        prefixes={
+            "system": chats.prefixes.instruction,
+            "user": chats.prefixes.user,
+            "assistant": chats.prefixes.assistant,
+        },
+        soft_limit_percent=settings.budgets.soft_limit_percent,
+    )
+
+
+def stream_limits(settings: Settings) -> StreamLimits:
+    limits = settings.limits
+    return StreamLimits(
+        queue_bytes=limits.stream_queue_bytes,
+        stall_seconds=limits.stall_seconds,
+        keep_alive_seconds=limits.keep_alive_seconds,
+    )
