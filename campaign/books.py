@@ -9,8 +9,8 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from campaign.load import Asked
+from llm_backend.configured import LEASE_SECONDS
 from llm_backend.domain.doctor import Doctor
-from llm_backend.parts import LEASE_SECONDS
 from llm_backend.storage.database import Database
 from llm_backend.storage.ledger_tables import budget_period, reservation, usage_record
 from llm_backend.storage.moments import db_now

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from llm_backend.configured import customs, prices, stream_limits, terms, timeouts
+from llm_backend.configured import customs, model, prices, stream_limits, terms, timeouts
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.allowances import Allowance
