@@ -61,7 +61,6 @@ class Exchange(ABC):
     """Of the answer, as it is told again under an Idempotency-Key."""
 
     _passed_on: bytes | None = None
-    """The answer's body, where it came in one piece."""
 
     def start(self) -> asyncio.Task[Any]:
         """Begin; whoever starts it keeps the task, so that it is neither lost nor left behind."""

@@ -6,7 +6,7 @@ from typing import Literal, TypeGuard
 from llm_backend.errors import Json
 
 Basis = Literal["reported", "estimated", "crash", "void"]
-"""Where a record's numbers come from: the upstream's own report, our count, what was seen before a crash, or nothing."""
+"""Where a record's numbers come from: the upstream's report, our count, what was seen before a crash, or nothing."""
 
 MOST_TOKENS = 2**32
 """No answer uses more; a larger number is a fault of the upstream, not a bill."""

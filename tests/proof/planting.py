@@ -30,7 +30,7 @@ from llm_backend.storage.tables import conversation, reservation
 from llm_backend.storage.usage import UsageRecord
 from llm_backend.streaming.sse import Event, is_done
 from llm_backend.upstream.wire import Reply
-from tests.domain import test_ledger
+from tests.domain import test_leases, test_ledger
 from tests.domain.booked import TERMS, Books
 
 Plant = Callable[[pytest.MonkeyPatch], None]
@@ -176,12 +176,12 @@ IN_THE_BOOKS = [
         test_ledger.test_of_two_hundred_that_race_for_the_last_hundred_tokens_as_many_get_some_as_fit,
     ),
     Bug("settles twice", settles_twice, test_ledger.test_settled_twice_is_charged_once),
-    Bug("renews no lease", renews_no_lease, test_ledger.test_who_is_alive_keeps_what_it_runs),
-    Bug("leases by its own clock", leases_by_its_own_clock, test_ledger.test_who_is_alive_keeps_what_it_runs),
+    Bug("renews no lease", renews_no_lease, test_leases.test_who_is_alive_keeps_what_it_runs),
+    Bug("leases by its own clock", leases_by_its_own_clock, test_leases.test_who_is_alive_keeps_what_it_runs),
     Bug(
         "clamps negatives",
         clamps_negatives,
-        test_ledger.test_the_truth_that_comes_after_the_sweep_is_charged_in_the_end,
+        test_leases.test_the_truth_that_comes_after_the_sweep_is_charged_in_the_end,
     ),
     Bug(
         "keeps what was reserved",

@@ -27,13 +27,36 @@ def checks() -> list[Check]:
     """Those of this module."""
     attempts = select(held.attempt_id, held.account_id, held.state)
     with_charge = attempts.join_from(reservation, charge, ITS_CHARGE)
-    costs = or_(TOKENS > 0, charged.cost_microusd > 0)
     return [
         Check(
             "I3",
             "attempt {attempt_id} of account {account_id} is still {state}, long after its lease",
             attempts.where(IS_OPEN, held.lease_until < db_now(literal(-LATE_SECONDS))),
         ),
+        *_ends(attempts, with_charge),
+        *_amounts(with_charge),
+        Check(
+            "I9",
+            "item {item_id} of account {account_id} came from attempt {attempt_id}, which has no charge",
+            select(item.c.id.label("item_id"), item.c.account_id, item.c.attempt_id)
+            .outerjoin_from(item, charge, and_(charged.attempt_id == item.c.attempt_id, charged.kind == "charge"))
+            .where(item.c.attempt_id.is_not(None), charged.attempt_id.is_(None)),
+        ),
+        Check("I10", "request {request_id} of {holder} had an idempotency key and {charges} charges", _repeated()),
+        Check(
+            "I11",
+            "attempt {attempt_id} of account {account_id} was reserved after its key {key_id} was revoked",
+            select(held.attempt_id, held.account_id, held.key_id)
+            .join_from(reservation, api_key, api_key.c.public_id == held.key_id)
+            .where(held.created_at > api_key.c.revoked_at),
+        ),
+    ]
+
+
+def _ends(attempts: Select[Any], with_charge: Select[Any]) -> list[Check]:
+    """I5: how a reservation ended, beside what was charged for it."""
+    costs = or_(TOKENS > 0, charged.cost_microusd > 0)
+    return [
         Check(
             "I5",
             "attempt {attempt_id} of account {account_id} is settled without a charge",
@@ -58,22 +81,6 @@ def checks() -> list[Check]:
         ),
         Check("I5", "attempt {attempt_id} of account {account_id} is charged without a reservation", _unreserved()),
         Check("I5", "attempt {attempt_id} of account {account_id} has an adjustment of no charge", _uncharged()),
-        *_amounts(with_charge),
-        Check(
-            "I9",
-            "item {item_id} of account {account_id} came from attempt {attempt_id}, which has no charge",
-            select(item.c.id.label("item_id"), item.c.account_id, item.c.attempt_id)
-            .outerjoin_from(item, charge, and_(charged.attempt_id == item.c.attempt_id, charged.kind == "charge"))
-            .where(item.c.attempt_id.is_not(None), charged.attempt_id.is_(None)),
-        ),
-        Check("I10", "request {request_id} of {holder} had an idempotency key and {charges} charges", _repeated()),
-        Check(
-            "I11",
-            "attempt {attempt_id} of account {account_id} was reserved after its key {key_id} was revoked",
-            select(held.attempt_id, held.account_id, held.key_id)
-            .join_from(reservation, api_key, api_key.c.public_id == held.key_id)
-            .where(held.created_at > api_key.c.revoked_at),
-        ),
     ]
 
 
