@@ -5,7 +5,8 @@ SHELL := bash
 PYTHON ?= python3
 T ?= tests
 BIN := .venv/bin
-PYTEST := $(BIN)/pytest --numprocesses auto --dist loadfile
+# One process more than there are cores: tests wait as much as they compute.
+PYTEST = $(BIN)/pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadfile
 # Kept whenever all tests run, so that `check` right after `test` does not run them a second time.
 COVERED := --cov --cov-report= --cov-fail-under=0
 # What all tests passed on last, servers tried or not: newer than every file that they could depend on, or made again.
