@@ -14,7 +14,7 @@ from llm_backend.domain.bench import Bench
 from llm_backend.domain.clock import uuid7
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.fitting import Fitting
-from llm_backend.domain.keeping import Kept, written_with
+from llm_backend.domain.keeping import HTTP_OK, Kept, written_with
 from llm_backend.domain.limits import Asked, Permit
 from llm_backend.domain.metering import canonical
 from llm_backend.domain.prompts import prompt_text, text_bytes
@@ -25,7 +25,6 @@ from llm_backend.upstream.catalogue import Route
 from llm_backend.upstream.headers import passed_up
 from llm_backend.upstream.wire import Outbound, Reply
 
-HTTP_OK = 200
 DRAIN_SECONDS = 30.0
 """How long an answer that its reader left may go on, where its upstream is drained and not cut."""
 
@@ -92,7 +91,8 @@ class Exchange(ABC):
             self.stop(ClientLeft())
         elif not self._is_left and not self.task.done():
             self._is_left = True
-            asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.stop, ClientLeft())
+            timer = asyncio.get_running_loop().call_later(DRAIN_SECONDS, self.stop, ClientLeft())
+            self.task.add_done_callback(lambda _: timer.cancel())
 
     def stop(self, reason: LLMBackendError) -> None:
         """End the exchange for `reason`; the first one given counts. Does nothing to one that is settling or over."""

@@ -191,6 +191,9 @@ class Once:
         self._size += len(block)
         if self._size <= RESULT_LIMIT:
             self._blocks.append(block)
+        else:
+            # Too large to be told again: nothing of it is needed.
+            self._blocks.clear()
 
     def charged(self) -> None:
         """Note that it is charged, where the client gets something else than the upstream's answer: see `answered`."""
