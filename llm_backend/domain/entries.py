@@ -53,6 +53,11 @@ def attempt_of(entry: Entry) -> str:
     return entry.record.attempt_id if isinstance(entry, Settle) else entry.attempt_id
 
 
+def account_of(entry: Entry) -> int:
+    """The account that an entry is of."""
+    return entry.record.account_id if isinstance(entry, Settle) else entry.account_id
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """How one currency of a budget stands."""

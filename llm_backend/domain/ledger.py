@@ -8,11 +8,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import budgets
-from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle
+from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, account_of
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
-from llm_backend.storage import accounts, idempotency, moments, reservations
+from llm_backend.storage import accounts, faults, idempotency, moments, reservations
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Plan, Step, run
@@ -135,12 +135,23 @@ class Ledger:
         try:
             return await self._together(entries)
         except Unavailable as error:
-            return [error] * len(entries)
+            accounts_of = [account_of(entry) for entry in entries]
+            if not faults.is_contention(error) or len(set(accounts_of)) == 1:
+                return [error] * len(entries)
+            return await self._account_by_account(entries, accounts_of)
         except Exception as error:
             if len(entries) == 1:
                 log.exception("entry_refused")
                 return [error]
         return [(await self._outcomes([entry]))[0] for entry in entries]
+
+    async def _account_by_account(self, entries: Sequence[Entry], accounts_of: Sequence[int]) -> list[Outcome]:
+        """What comes of each, where someone holds what one account's entries need: the others do not wait for it."""
+        outcomes: dict[int, list[Outcome]] = {}
+        for account_id in dict.fromkeys(accounts_of):
+            own = [entry for entry, of in zip(entries, accounts_of, strict=True) if of == account_id]
+            outcomes[account_id] = await self._outcomes(own)
+        return [outcomes[of].pop(0) for of in accounts_of]
 
     async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
         transaction = Transaction(self._statements, self.terms, entries)

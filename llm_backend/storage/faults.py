@@ -38,6 +38,9 @@ POSTGRESQL_AWAY = (
 )
 """Beginnings of SQLSTATEs that say nothing against the statement itself."""
 
+CONTENTION = frozenset({"55P03", "40P01"})
+"""PostgreSQL's lock_timeout and deadlock: the connection is as good as before."""
+
 LOCKED_RETRY_SECONDS = 1
 
 
@@ -80,6 +83,13 @@ def told_on_connecting() -> Iterator[None]:
 def is_broken(error: BaseException) -> bool:
     """Whether the connection that failed so is not to be spoken to again, not even to roll back."""
     return isinstance(error, DatabaseUnavailable) and isinstance(error.__cause__, OSError)
+
+
+def is_contention(error: Exception) -> bool:
+    """Whether the database is there, and only what the transaction wanted was held by another for too long."""
+    cause = error.__cause__
+    state = getattr(cause.orig if isinstance(cause, DBAPIError) else cause, "sqlstate", None)
+    return state in CONTENTION
 
 
 def is_no_database(error: DatabaseUnavailable) -> bool:

@@ -4,13 +4,18 @@ import asyncio
 
 from sqlalchemy import text
 
-from llm_backend.domain.entries import Void
+from llm_backend.domain import budgets
+from llm_backend.domain.entries import Granted, Void
 from llm_backend.domain.transaction import Transaction
-from llm_backend.storage.database import Database
+from llm_backend.errors import DatabaseUnavailable
+from llm_backend.storage import accounts
+from llm_backend.storage import budgets as stored_budgets
+from llm_backend.storage.database import Database, Limits
 from llm_backend.storage.driver import run
 from llm_backend.storage.ledger import statements
 from tests.databases import ON_POSTGRESQL
 from tests.domain.booked import TERMS, Books
+from tests.storage.records import NOON
 
 WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
@@ -39,6 +44,24 @@ async def test_what_was_never_reserved_is_given_up_without_a_trace(database: Dat
 
     assert await books.states() == []
     assert await books.sums() == (0, 0)
+
+
+@ON_POSTGRESQL
+async def test_whose_sums_somebody_holds_waits_for_them_and_nobody_else_does(database: Database) -> None:
+    impatient = Database(database.url, Limits(lock_seconds=0.2))
+    books = await Books.of(impatient, token_limit=100)
+    async with impatient.begin() as session:
+        neighbour = await accounts.add(session, "bob", NOON)
+        await budgets.begin(session, neighbour, {}, NOON)
+    blocked, free = books.asks(10), books.asks(10, account_id=neighbour.id)
+
+    async with database.begin() as session:
+        [whole] = await stored_budgets.of_account(session, books.account.id)
+        await stored_budgets.period_at(session, whole.id, NOON)
+        outcomes = await books.ledger._outcomes([blocked, free])
+    await impatient.close()
+
+    assert [type(outcome) for outcome in outcomes] == [DatabaseUnavailable, Granted]
 
 
 async def waiting_or_done(database: Database, voiding: asyncio.Task[object]) -> None:
