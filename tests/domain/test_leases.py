@@ -1,15 +1,20 @@
 """What becomes of reservations whose process died, was slow, or knows nothing of them any more."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
 
-from llm_backend.domain.clock import uuid7
+from llm_backend.domain.backlog import Backlog
+from llm_backend.domain.clock import SystemClock, uuid7
 from llm_backend.domain.entries import Entry, Settle
 from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.metering import Metering
+from llm_backend.domain.prices import Prices
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Details, Ending
+from llm_backend.metrics import Metrics
 from llm_backend.storage import accounts
 from llm_backend.storage.database import Database
 from llm_backend.storage.ledger_rows import Abandoned
@@ -106,6 +111,21 @@ async def test_what_was_settled_long_ago_is_forgotten_and_what_runs_is_not(datab
     assert left[0] == running
     assert len(left) == 2
     assert len(await books.records()) == 2
+
+
+async def test_a_reservation_that_cannot_be_read_is_voided_and_the_others_are_settled(
+    database: Database, tmp_path: Path
+) -> None:
+    books, metrics = await Books.of(database), Metrics()
+    metering = Metering(books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics)
+    await books.reserved(30, details=b"{}")
+    await books.reserved(30)
+    await _outlives(database)
+
+    swept = await books.ledger.sweep(metering.crashed)
+
+    assert swept == 2
+    assert sorted(await books.states()) == ["settled", "voided"]
 
 
 async def _outlives(database: Database) -> None:

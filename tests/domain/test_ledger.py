@@ -59,6 +59,8 @@ async def test_what_the_budget_itself_does_not_allow_is_refused_for_good(databas
         await books.ledger.reserve(books.asks(10))
 
     assert refused.value.should_retry is False
+    assert str(refused.value) == "This request may come to 10 tokens; 5 of 100 are left to this account."
+    assert refused.value.headers["x-budget-remaining-tokens"] == "5"
     assert await books.sums() == (95, 0)
 
 
