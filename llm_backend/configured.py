@@ -54,11 +54,11 @@ def model(name: str, model: ModelSettings) -> Model:
 
 def prices(settings: Settings) -> Prices:
     """Of every model, its own price first and then those that have a date."""
-    dated = {
+    priced = {
         name: [dated(date.min, model), *(dated(later.starts, later) for later in model.prices)]
         for name, model in settings.models.items()
     }
-    return Prices(dated)
+    return Prices(priced)
 
 
 def dated(starts: date, table: PriceTable) -> Dated:
