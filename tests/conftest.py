@@ -19,6 +19,19 @@ if os.environ.get("CI") == "true":
 __all__ = ["database", "database_url", "empty_database_url", "migrated_file", "migrated_template"]
 
 
+LONG = (
+    "tests/whole/test_schemathesis.py",
+    "tests/proof/",
+    "tests/whole/test_access.py",
+    "tests/faults/test_charges.py",
+)
+"""What takes longest begins first: at the end one process would work on it alone."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+
+
 @pytest.fixture
 async def running(database_url: str, tmp_path: Path) -> AsyncIterator[Running]:
     """A server with the built-in echo model, on each database in turn."""

@@ -190,7 +190,7 @@ def test_an_exception_is_told_with_its_causes_and_in_words_where_they_are_ours(
     for line in lines():
         ours, *others = line["exception"]
         assert (ours["type"], ours["text"]) == (
-            "llm_backend.errors.DatabaseUnavailable",
+            "llm_backend.errors.serving.DatabaseUnavailable",
             "The database does not answer.",
         )
         assert [other["type"] for other in others] == ["ValueError", "KeyError"]

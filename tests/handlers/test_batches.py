@@ -18,7 +18,7 @@ async def test_many_accounts_are_made_with_their_keys_and_users(running: Running
         {"name": "a", "budget": None, "renewal": "month", "budget_microusd": 5},
     ]
 
-    made = await admin.ask("POST", "/accounts/batch", {"accounts": rows}, 201)
+    made = await admin.ask("POST", "/account_batches", {"accounts": rows}, 201)
 
     assert [(each["name"], each["course"], each["budget"]) for each in made] == [
         ("b", "Physics", 10),
@@ -44,8 +44,8 @@ async def test_one_wrong_row_and_none_is_made_and_each_wrong_field_is_named(admi
         {"name": "members", "users": ["new"]},
     ]
 
-    said = await admin.refused("POST", "/accounts/batch", {"accounts": rows})
-    taken = await admin.refused("POST", "/accounts/batch", {"accounts": [{"name": "fine"}, {"name": "taken"}]})
+    said = await admin.refused("POST", "/account_batches", {"accounts": rows})
+    taken = await admin.refused("POST", "/account_batches", {"accounts": [{"name": "fine"}, {"name": "taken"}]})
 
     assert said.startswith("accounts[0].users: Two rows have the user new; accounts[1].name: ")
     assert "accounts[2].name: Two rows have this name" in said
@@ -57,7 +57,7 @@ async def test_one_wrong_row_and_none_is_made_and_each_wrong_field_is_named(admi
 async def test_of_many_wrong_rows_the_first_are_told_and_how_many_more(admin: Admin) -> None:
     rows: Json = [{"name": " "} for _ in range(9)]
 
-    said = await admin.refused("POST", "/accounts/batch", {"accounts": rows})
+    said = await admin.refused("POST", "/account_batches", {"accounts": rows})
 
     assert said.startswith("accounts[0].name: ")
     assert len(said) <= 300
@@ -66,15 +66,15 @@ async def test_of_many_wrong_rows_the_first_are_told_and_how_many_more(admin: Ad
 async def test_a_row_that_has_no_accounts_shape_is_named_too(admin: Admin) -> None:
     rows: Json = [{"name": "a"}, {"name": "b", "budget": -1}]
 
-    assert "'accounts[1].budget'" in await admin.refused("POST", "/accounts/batch", {"accounts": rows})
-    assert "accounts" in await admin.refused("POST", "/accounts/batch", {"accounts": []})
+    assert "'accounts[1].budget'" in await admin.refused("POST", "/account_batches", {"accounts": rows})
+    assert "accounts" in await admin.refused("POST", "/account_batches", {"accounts": []})
     assert await names(admin) == ["tests"]
 
 
 async def test_of_two_batches_with_one_name_at_once_one_is_made_and_the_other_told(admin: Admin) -> None:
     bodies = [{"accounts": [{"name": f"only {n}", "users": ["both"]}, {"name": "both"}]} for n in range(2)]
 
-    answers = await asyncio.gather(*(admin.client.post("/api/accounts/batch", json=body) for body in bodies))
+    answers = await asyncio.gather(*(admin.client.post("/api/account_batches", json=body) for body in bodies))
 
     assert sorted(answer.status_code for answer in answers) == [201, 400]
     [refused] = [answer.json()["error"] for answer in answers if answer.status_code == 400]

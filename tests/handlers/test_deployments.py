@@ -13,7 +13,7 @@ async def test_new_accounts_have_the_deployments_limit_where_none_is_said(databa
     ):
         made = [await admin.account("silent"), await admin.account("less", budget=5)]
         made.append(await admin.account("endless", budget=None))
-        many = await admin.ask("POST", "/accounts/batch", {"accounts": [{"name": "row"}]}, 201)
+        many = await admin.ask("POST", "/account_batches", {"accounts": [{"name": "row"}]}, 201)
 
     assert [each["budget"] for each in [*made, *many]] == [10_000, 5, None, 10_000]
 

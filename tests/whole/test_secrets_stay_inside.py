@@ -36,6 +36,10 @@ WRONG = [
 ]
 
 
+UNTOUCHED = {"conversation", "item", "webhook_event"}
+"""Tables of what does not happen here: chats are kept on purpose, and nobody passes a soft limit."""
+
+
 @dataclass
 class Scene:
     """A server with a canary for each of its secrets, and what it has said to its clients."""
@@ -56,10 +60,11 @@ class Scene:
         database = Database(self.database_url)
         try:
             async with database.reading() as session:
-                tables = [(await session.execute(select(table))).all() for table in metadata.sorted_tables]
+                tables = {table.name: (await session.execute(select(table))).all() for table in metadata.sorted_tables}
         finally:
             await database.close()
-        assert all(tables), "each table has rows, or the proof is empty"
+        filled = {name for name, rows in tables.items() if rows}
+        assert filled >= set(tables) - UNTOUCHED, "each table has rows, or the proof is empty"
         return repr(tables)
 
 
@@ -82,7 +87,7 @@ async def scene(database_url: str, tmp_path: Path, upstream: FaultyUpstream) -> 
 async def everything_happens(scene: Scene) -> None:
     """Good requests, and each way to fail that we know of: the client's, the upstream's, and both keys'."""
     scene.upstream.answers(completion("fine"))
-    await scene.chat()
+    await scene.chat(**{"idempotency-key": "canary"})
     scene.upstream.streams("fi", "ne")
     await scene.chat(HELLO | {"stream": True})
     scene.upstream.streams(chunk("fi"), Cut)
