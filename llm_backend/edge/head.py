@@ -86,7 +86,5 @@ def check_path(scope: Scope) -> None:
         raise NotFound("The path is no UTF-8.") from None
     if _CONTROL.search(path) or "//" in path or "\\" in path or _DOT_SEGMENT.search(path):
         raise NotFound("Unknown path.")
-    if path.startswith("/v1/v1/") or path == "/v1/v1":
-        raise NotFound("Unknown path: the base URL has its /v1 already, so /v1 is in the path twice.")
     if path != "/" and path.endswith("/"):
         raise NotFound("Unknown path: paths do not end with a slash.")

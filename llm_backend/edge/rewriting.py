@@ -5,10 +5,13 @@ from collections.abc import Iterable
 
 from starlette.types import Scope
 
+from llm_backend.errors import NotFound
+
 DEPLOYMENT = "llm_backend.deployment"
 """Where an Azure deployment's name stands in the scope; it takes the place of `model` before the body is validated."""
 
-_AZURE = re.compile(r"/openai/deployments/([^/]{1,256})/(.+)")
+AZURE = "/openai"
+"""What every path of Azure's begins with."""
 
 
 class Rewriting:
@@ -16,21 +19,42 @@ class Rewriting:
 
     def __init__(self, paths: Iterable[str]) -> None:
         """`paths` are the document's, as `/v1/models/{model}`; those outside `/v1` keep their own doors."""
-        every = [path.split("/") for path in paths]
-        own = {parts[1] for parts in every if parts[1] != "v1"}
-        self._roots = {parts[2] for parts in every if parts[1] == "v1" and parts[2:]} - own
+        every = list(paths)
+        parts = [path.split("/") for path in every]
+        own = {of[1] for of in parts if of[1] != "v1"}
+        self._roots = {of[2] for of in parts if of[1] == "v1" and of[2:]} - own
+        ends = [re.escape(path[3:]) for path in every if path.startswith("/v1/") and not set("{?") & set(path)]
+        # A model's name may have slashes; the shortest one leaves the longest operation.
+        self._deployment = re.compile(rf"{AZURE}/deployments/(.+?)({'|'.join(ends)})", re.DOTALL)
 
     def apply(self, scope: Scope, headers: dict[str, str]) -> None:
-        """Put the path and the headers right in place, and note an Azure deployment's name under `DEPLOYMENT`."""
-        azure = _AZURE.fullmatch(scope["path"])
-        if azure:
-            scope[DEPLOYMENT] = azure[1]
-            self._move(scope, f"/v1/{azure[2]}")
-            if "api-key" in headers:
-                headers.setdefault("authorization", f"Bearer {headers['api-key']}")
-        elif scope["path"].split("/", 2)[1] in self._roots:
-            self._move(scope, f"/v1{scope['path']}")
+        """Put the path and the headers right in place, and note an Azure deployment's name under `DEPLOYMENT`.
 
-    @staticmethod
-    def _move(scope: Scope, path: str) -> None:
-        scope["path"], scope["raw_path"] = path, path.encode()
+        Raises NotFound for a path that has its `/v1` twice.
+        """
+        path: str = scope["path"]
+        if path.startswith(f"{AZURE}/"):
+            self._from_azure(scope, headers)
+        elif path.split("/", 2)[1] in self._roots:
+            _move(scope, f"/v1{path}")
+        if f"{scope['path']}/".startswith("/v1/v1/"):
+            raise NotFound("Unknown path: the base URL has its /v1 already, so /v1 is in the path twice.")
+
+    def _from_azure(self, scope: Scope, headers: dict[str, str]) -> None:
+        """Azure's key has a header of its own, and its version of the API, which no operation has, is in the query."""
+        if "api-key" in headers:
+            headers.setdefault("authorization", f"Bearer {headers['api-key']}")
+        query: bytes = scope["query_string"]
+        scope["query_string"] = b"&".join(each for each in query.split(b"&") if not each.startswith(b"api-version="))
+        rest = scope["path"].removeprefix(AZURE)
+        if deployment := self._deployment.fullmatch(scope["path"]):
+            scope[DEPLOYMENT] = deployment[1]
+            _move(scope, f"/v1{deployment[2]}")
+        elif rest.startswith("/v1/"):
+            _move(scope, rest)
+        elif rest.split("/", 2)[1] in self._roots:
+            _move(scope, f"/v1{rest}")
+
+
+def _move(scope: Scope, path: str) -> None:
+    scope["path"], scope["raw_path"] = path, path.encode()
