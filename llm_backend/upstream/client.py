@@ -14,6 +14,7 @@ from yarl import URL
 
 from llm_backend.errors import UpstreamFailed, UpstreamInvalid, UpstreamUnreachable
 from llm_backend.upstream.bodies import whole
+from llm_backend.upstream.forms import Form
 from llm_backend.upstream.wire import Outbound
 
 HEADER_LIMIT = 64 * 1024
@@ -62,7 +63,7 @@ class HttpTransport:
         try:
             response = await self._open_session().request(
                 call.method,
-                URL(self._base + call.path, encoded=True),
+                URL(self._base + call.path + ("?" if call.query else "") + call.query, encoded=True),
                 data=_body(call.body),
                 headers=self._headers(call),
                 allow_redirects=False,
@@ -81,8 +82,12 @@ class HttpTransport:
     def _headers(self, call: Outbound) -> dict[str, str]:
         """Join the client's, where they were let through; ours wherever there could be two opinions."""
         ours = {"accept-encoding": "identity", **self._authorization}
-        if call.body is not None:
+        if isinstance(call.body, Form):
+            ours |= {"content-type": call.body.content_type, "content-length": str(call.body.length)}
+        elif call.body is not None:
             ours["content-type"] = "application/json"
+        if call.accept is not None:
+            ours["accept"] = call.accept
         accept = "text/event-stream" if call.stream else "application/json"
         return {"accept": accept, "user-agent": "llm-backend", **call.headers, **ours}
 
@@ -212,7 +217,9 @@ def _header_value(key: str) -> str:
     return stripped
 
 
-def _body(body: bytes | None) -> bytes | io.BytesIO | None:
+def _body(body: bytes | Form | None) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
+    if isinstance(body, Form):
+        return body.chunks()
     return io.BytesIO(body) if body is not None and len(body) >= _LARGE else body
 
 

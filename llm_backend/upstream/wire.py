@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from llm_backend.upstream.forms import Form
+
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
@@ -11,14 +13,18 @@ class Outbound:
 
     method: str
     path: str
-    """Below the upstream's base URL: `/chat/completions`."""
-    body: bytes | None = None
-    """JSON of our own serialisation; None on a GET."""
+    """Below the upstream's base URL, encoded: `/chat/completions`."""
+    body: bytes | Form | None = None
+    """JSON of our own serialisation, or a form, which whoever asks closes; None on a GET."""
     stream: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     """Those of the client that are passed up, already filtered, lower case."""
     deadline: float | None = None
     """When the answer has to be over, by the running loop's clock, where that is sooner than our own limit."""
+    query: str = ""
+    """Encoded, without its `?`."""
+    accept: str | None = None
+    """The media type that is asked for, whatever the client says; None for events where `stream`, else for JSON."""
 
 
 class Reply(Protocol):
