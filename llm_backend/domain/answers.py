@@ -8,15 +8,14 @@ import orjson
 
 from llm_backend import json_text
 from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally, objects
-from llm_backend.domain.usage import NOTHING_USED
 from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
-CONTENTS = {"/chat/completions": "choices", "/completions": "choices", "/embeddings": "data"}
-"""The list without which an answer of the path is none."""
+_COMPLETED = Ending("completed", upstream_status=HTTP_OK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +36,20 @@ class WholeAnswer(Exchange):
         return answer
 
     async def _work(self) -> Answer:
-        reply = await self._open()
+        reply = await self._attempts.open()
         try:
             content, body = await self._received(reply)
         except LLMBackendError as error:
-            if self.work.unknown_is_void:
-                await self._settle(NOTHING_USED, Ending.failed(error), "void")
-            else:
-                await self._settle(self._guess(0), Ending.failed(error))
+            await self._attempts.settle_failed(error)
             raise
-        self._passed_on = body
-        await self._settle_answered("completed", None, content.get("usage"), _text(content), content)
+        kept = Kept(content, passed_on=body)
+        await self._attempts.settle_answered(_COMPLETED, content.get("usage"), _text(content), kept)
         return Answer(body, passed_down(reply.headers))
 
     async def _received(self, reply: Reply) -> tuple[Json, bytes]:
         """The answer, parsed and as it is passed on. Lets go of the upstream, whose part is over here."""
         try:
-            with self._listening():
+            with self._interruption.listening():
                 raw = await reply.read()
             content, strict = self._parsed(raw)
             return content, self._renamed(strict, content)
@@ -66,11 +62,11 @@ class WholeAnswer(Exchange):
             content, strict = json_text.read(raw)
         except orjson.JSONDecodeError:
             raise UpstreamInvalid("The upstream's answer is not JSON.", should_retry=False) from None
-        expected = CONTENTS[self.work.path]
+        expected = self._trade.contents
         if isinstance(content, dict) and isinstance(content.get(expected), list):
             return content, strict
         # Some upstreams say with the status 200 that something went wrong.
-        found = self._route.upstream.refusals.inside(content)
+        found = self._attempts.route.upstream.refusals.inside(content)
         raise found or UpstreamInvalid(f"The upstream's answer has no {expected}.", should_retry=False)
 
     def _renamed(self, raw: bytes, content: Json) -> bytes:

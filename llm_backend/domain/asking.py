@@ -148,11 +148,17 @@ class Ask:
             await self._keep(session, attempt_id, form.said(answer))
 
         work = replace(
-            self._work, path=form.path, body=body, streamed=False, overshoots=True, unknown_is_void=True, keep=keep
+            self._work,
+            path=form.trade.path,
+            body=body,
+            streamed=False,
+            overshoots=True,
+            unknown_is_void=True,
+            keep=keep,
         )
         if self._is_left:
             raise ClientLeft
-        self._exchange = exchange = await self._desk.exchanges.whole(work)
+        self._exchange = exchange = await self._desk.exchanges.whole(work, form.trade)
         if self._is_left:
             exchange.abandon()
         await exchange.answer()

@@ -10,6 +10,7 @@ from llm_backend.domain.answers import WholeAnswer
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.streams import StreamedAnswer, StreamLimits
+from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
@@ -31,17 +32,17 @@ class Exchanges:
         self._is_cut = False
         metrics.running.set_function(lambda: len(self._running))
 
-    async def whole(self, work: Work) -> WholeAnswer:
+    async def whole(self, work: Work, trade: Trade) -> WholeAnswer:
         """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""
         work.caller.may_use(work.body["model"])
         route = await self._catalogue.route(work.body["model"])
-        return self._started(WholeAnswer(work, route, self._bench))
+        return self._started(WholeAnswer(work, trade, route, self._bench))
 
-    async def stream(self, work: Work) -> StreamedAnswer:
+    async def stream(self, work: Work, trade: Trade) -> StreamedAnswer:
         """An exchange whose answer comes as events. Raises ModelNotFound, and PermissionDenied for the model."""
         work.caller.may_use(work.body["model"])
         route = await self._catalogue.route(work.body["model"])
-        return self._started(StreamedAnswer(work, route, self._bench, self._limits))
+        return self._started(StreamedAnswer(work, trade, route, self._bench, self._limits))
 
     @property
     def running(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from llm_backend.domain.bounds import TOKENS_AROUND
+from llm_backend.domain.trades import CHAT, COMPLETIONS, Trade
 from llm_backend.errors import Json
 
 ANSWERS_SHARE = 4
@@ -38,8 +39,8 @@ class Sizes:
 class Form(ABC):
     """One way to put a chat to a model."""
 
-    path: ClassVar[str]
-    """Below an upstream's base URL."""
+    trade: ClassVar[Trade]
+    """The operation by which it is put."""
 
     @abstractmethod
     def body(self, lines: Sequence[Line], arguments: Mapping[str, Json], sizes: Sizes) -> Json:
@@ -79,7 +80,7 @@ class Form(ABC):
 class Messages(Form):
     """For a model that chats."""
 
-    path = "/chat/completions"
+    trade = CHAT
 
     def body(self, lines: Sequence[Line], arguments: Mapping[str, Json], sizes: Sizes) -> Json:  # noqa: ARG002 (a model that chats ends by itself)
         messages = [{"role": line.role, "content": line.content} for line in lines]
@@ -99,7 +100,7 @@ class Messages(Form):
 class Continuation(Form):
     """For a model that continues a text: whose turn it is stands before each message."""
 
-    path: ClassVar[str] = "/completions"
+    trade: ClassVar[Trade] = COMPLETIONS
     prefixes: Mapping[str, str]
     """By role."""
 

@@ -15,10 +15,11 @@ HTTP_OK = 200
 class Kept:
     """What there is of an answer to be kept."""
 
-    content: Json
+    content: Json = None
     """As parsed; None where it is not whole."""
-    media_type: str
-    passed_on: bytes | None
+    media_type: str = "application/json"
+    """Of the answer, as it is told again under an Idempotency-Key."""
+    passed_on: bytes | None = None
     """The body, where it came in one piece."""
 
 

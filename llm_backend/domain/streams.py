@@ -8,18 +8,19 @@ from uuid import uuid4
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally
+from llm_backend.domain.trades import Trade
 from llm_backend.domain.usage import Usage
-from llm_backend.domain.work import Status, Work
+from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import Internal, Json, LLMBackendError, RanAway, UpstreamInvalid
-from llm_backend.streaming.chunks import ChatChunks, TextChunks
 from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled
 from llm_backend.streaming.sse import DONE, Event, Splitter, ascii_json, frame, is_done
 from llm_backend.upstream.catalogue import Route
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
-MENDED_BY = {"/chat/completions": ChatChunks, "/completions": TextChunks}
+MEDIA_TYPE = "text/event-stream; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,7 @@ class StreamLimits:
 class StreamedAnswer(Exchange):
     """One answer as events. The response reads `blocks`; the task goes on without it and always settles."""
 
-    media_type = "text/event-stream; charset=utf-8"
-
-    def __init__(self, work: Work, route: Route, bench: Bench, limits: StreamLimits) -> None:
+    def __init__(self, work: Work, trade: Trade, route: Route, bench: Bench, limits: StreamLimits) -> None:
         self._limits = limits
         self._pipe = Pipe(
             limit_bytes=limits.queue_bytes,
@@ -51,9 +50,11 @@ class StreamedAnswer(Exchange):
         self._tally = Tally()
         self._reply: Reply | None = None
         self._cut_at: int | None = None
-        super().__init__(work, route, bench)
+        super().__init__(work, trade, route, bench)
+        if trade.events is None:
+            raise AssertionError("Only what streams is asked for as a stream.")
         options = work.body.get("stream_options") or {}
-        self._chunks = MENDED_BY[work.path](
+        self._events = trade.events(
             wants_usage=bool(options.get("include_usage")),
             model=self._alias,
             created=int(bench.clock.now().timestamp()),
@@ -81,15 +82,14 @@ class StreamedAnswer(Exchange):
     @property
     def seen_tokens(self) -> int:
         """What of the answer has come so far, at least: what is charged should this process die."""
-        return self._guess(self._tally.text_bytes).completion_tokens
+        return self._attempts.guess(self._tally.text_bytes).completion_tokens
 
-    def _within(self, likely: Usage) -> Usage:
-        likely = super()._within(likely)
+    def _at_least(self, likely: Usage) -> Usage:
         # A chunk with text has a token at least, whatever was held back.
         return replace(likely, completion_tokens=max(likely.completion_tokens, self._tally.deltas))
 
     def _interrupt(self) -> None:
-        if self._chunks.finished:
+        if self._events.finished:
             asyncio.get_running_loop().call_later(self._limits.drain_seconds, super()._interrupt)
         else:
             super()._interrupt()
@@ -106,10 +106,10 @@ class StreamedAnswer(Exchange):
         """Ask, pass on, settle. The error that the answer ended in, if any: it is the client's last event."""
         ended_by: LLMBackendError | None = None
         try:
-            self._reply = await self._open()
+            self._reply = await self._attempts.open()
         except LLMBackendError as error:
             return error
-        self._cut_at = self._fitting.cut_at(self._attempt.grant) if self._attempt else None
+        self._cut_at = self._attempts.cut_at
         try:
             await self._relay(self._reply)
         except LLMBackendError as error:
@@ -135,16 +135,16 @@ class StreamedAnswer(Exchange):
         splitter = Splitter()
         pieces = reply.chunks()
         while True:
-            with self._listening():
+            with self._interruption.listening():
                 piece = await anext(pieces, None)
             if piece is None:
                 splitter.close()
                 break
             if await self._pass_on(splitter.feed(piece), reply):
                 break
-        if not self._chunks.finished:
+        if not self._events.finished:
             raise UpstreamInvalid("The upstream's answer ended before it was complete.")
-        for payload in self._chunks.conclude():
+        for payload in self._events.conclude():
             await self._deliver(frame(payload))
 
     async def _pass_on(self, events: Iterable[Event], reply: Reply) -> bool:
@@ -152,9 +152,9 @@ class StreamedAnswer(Exchange):
         for event in events:
             if is_done(event):
                 return True
-            admitted = self._chunks.admit(event.data, event.name)
+            admitted = self._events.admit(event.data, event.name)
             if admitted.error is not None:
-                found = self._route.upstream.refusals.told(admitted.error)
+                found = self._attempts.route.upstream.refusals.told(admitted.error)
                 raise found or UpstreamInvalid("The upstream's stream ended in an error.")
             self._tally.see(admitted.chunk)
             if self._cut_at is not None and self._tally.deltas > self._cut_at:
@@ -172,22 +172,23 @@ class StreamedAnswer(Exchange):
         if self.is_abandoned:
             return
         try:
-            with self._listening():
+            with self._interruption.listening():
                 await self._pipe.put(block)
         except (Abandoned, Stalled):
             self.abandon()
 
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"
-        if ended_by is not None and not self._chunks.finished:
+        if ended_by is not None and not self._events.finished:
             status = "incomplete" if self._tally.deltas else "failed"
-        await self._settle_answered(status, ended_by, self._report, self._tally.text)
+        ending = Ending(status, ended_by, HTTP_OK)
+        await self._attempts.settle_answered(ending, self._report, self._tally.text, Kept(media_type=MEDIA_TYPE))
 
     @property
     def _report(self) -> Json:
         """What the upstream says it used; of an answer that was cut off, only where that covers what had come."""
-        raw = self._chunks.usage
-        reported = None if self._chunks.finished else Usage.reported(raw)
+        raw = self._events.usage
+        reported = None if self._events.finished else Usage.reported(raw)
         # Some tell what they have used so far in their first events.
         is_early = reported is not None and reported.completion_tokens < self._tally.deltas
         return None if is_early else raw

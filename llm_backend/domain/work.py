@@ -1,7 +1,7 @@
 """What is asked of an upstream, and what becomes of it."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
 
@@ -79,6 +79,10 @@ class Ending:
     def failed(cls, error: LLMBackendError) -> "Ending":
         """Nothing came of it, because of `error`."""
         return cls("failed", error, error.upstream_status if isinstance(error, UpstreamFailed) else None)
+
+    def flagged(self, *, usage_implausible: bool) -> "Ending":
+        """The same, with what is to be thought of the upstream's report."""
+        return replace(self, usage_implausible=usage_implausible)
 
 
 @dataclass(frozen=True, slots=True)

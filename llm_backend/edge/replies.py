@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.domain.trades import Trade
 from llm_backend.edge.call import Call
 from llm_backend.edge.intake import Departed
 from llm_backend.errors import Json
@@ -26,17 +27,17 @@ def json_reply(value: Json, status: int = 200, headers: Mapping[str, str] | None
     return Response(orjson.dumps(value), status, {**(headers or {}), "content-type": "application/json"})
 
 
-async def exchanged(call: Call, path: str) -> Response:
+async def exchanged(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body: whole, or as events where the caller asked for a stream."""
     if call.body.get("stream"):
-        return await _streamed(call, path)
-    return await whole(call, path)
+        return await _streamed(call, trade)
+    return await whole(call, trade)
 
 
-async def whole(call: Call, path: str) -> Response:
+async def whole(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body in one piece, of an operation that knows no other."""
     call.log["model"] = call.body["model"]
-    exchange = await call.services.exchanges.whole(call.work(path, streamed=False))
+    exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False), trade)
     watcher = _abandoning(call, exchange)
     try:
         answer = await exchange.answer()
@@ -47,9 +48,9 @@ async def whole(call: Call, path: str) -> Response:
     return Response(answer.body, 200, headers)
 
 
-async def _streamed(call: Call, path: str) -> Response:
+async def _streamed(call: Call, trade: Trade) -> Response:
     call.log["model"] = call.body["model"]
-    exchange = await call.services.exchanges.stream(call.work(path, streamed=True))
+    exchange = await call.services.exchanges.stream(call.work(trade.path, streamed=True), trade)
     watcher = _abandoning(call, exchange)
     try:
         headers = await exchange.begun()

@@ -35,7 +35,7 @@ async def list_chat_messages(call: Call, chat_id: int) -> Response:
 async def ask_chat(call: Call, chat_id: int, body: Json) -> Response:
     """The model's answer, kept with its question. Raises NoSuchChat, BudgetReached, UpstreamFailed."""
     question = Question(body["content"], body.get("instruction"), body.get("model_args", {}))
-    ask = call.services.chats.ask(call.work(Messages.path, streamed=False), chat_id, question, call.once)
+    ask = call.services.chats.ask(call.work(Messages.trade.path, streamed=False), chat_id, question, call.once)
     return json_reply(await chats.answered(call, ask), 201)
 
 

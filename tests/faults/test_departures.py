@@ -9,6 +9,7 @@ from openai import AsyncOpenAI
 
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.domain.trades import CHAT
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft
 from tests.databases import BOTH
@@ -33,7 +34,7 @@ async def test_whoever_leaves_before_the_upstream_is_asked_costs_nothing(stage: 
     exchanges = stage.running.services.exchanges
     caller = Caller(stage.running.account_id, "tests", None)
     work = Work(caller, "req_1", "createChatCompletion", "/chat/completions", STREAMED if stream else HELLO, {}, stream)
-    exchange = await exchanges.stream(work) if stream else await exchanges.whole(work)
+    exchange = await exchanges.stream(work, CHAT) if stream else await exchanges.whole(work, CHAT)
 
     exchange.abandon()
 
@@ -84,7 +85,7 @@ async def test_whoever_leaves_between_two_attempts_pays_for_neither(stage: Stage
     client = await Client.asking(stage.running, body)
     await stage.upstream.received()
     exchange = stage.exchange
-    while exchange._attempt is not None:  # noqa: ASYNC110 (it has no event to tell that)
+    while exchange.attempt_id is not None:  # noqa: ASYNC110 (it has no event to tell that)
         await asyncio.sleep(0)
 
     client.leaves()

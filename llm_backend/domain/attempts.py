@@ -1,0 +1,205 @@
+"""The attempts that one request takes: each reserved before it is sent, each settled once, however it ends."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+import orjson
+import structlog
+
+from llm_backend.domain.bench import Bench
+from llm_backend.domain.clock import uuid7
+from llm_backend.domain.entries import Balance
+from llm_backend.domain.interruption import Interruption
+from llm_backend.domain.keeping import Kept, written_with
+from llm_backend.domain.limits import Asked, Permit
+from llm_backend.domain.metering import canonical
+from llm_backend.domain.trades import Trade
+from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
+from llm_backend.domain.work import Attempt, Ending, Work
+from llm_backend.errors import Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
+from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.headers import passed_up
+from llm_backend.upstream.wire import Outbound, Reply
+
+log = structlog.get_logger("llm_backend.exchange")
+
+Guess = Callable[[Usage], Usage]
+"""Corrects what is likely by what was surely seen."""
+
+
+class Attempts:
+    """Asks the upstream for one exchange, and keeps its books."""
+
+    def __init__(  # noqa: PLR0913 (what a request is asked with)
+        self, work: Work, trade: Trade, route: Route, bench: Bench, interruption: Interruption, *, at_least: Guess
+    ) -> None:
+        """`at_least`: what an estimate becomes, given what has come of the answer."""
+        self.route = route
+        self._work = work
+        self._bench = bench
+        self._interruption = interruption
+        self._at_least = at_least
+        self._sizing = trade.sizing(work, route, bench)
+        self._deadline = asyncio.get_running_loop().time() + bench.total_seconds
+        self._attempt: Attempt | None = None
+        self._permit: Permit | None = None
+        self._used_tokens = 0
+        self.balance: Balance | None = None
+        """How the account's budget stood when it was last touched; None until the first reservation."""
+        self.summary: dict[str, int | str] = {}
+        """What the access log may say of it, once it is settled: tokens and their basis."""
+
+    @property
+    def attempt_id(self) -> str | None:
+        """The attempt that runs; None between attempts."""
+        return self._attempt.id if self._attempt else None
+
+    @property
+    def rate_headers(self) -> Mapping[str, str]:
+        """What of its rate limits the client is told."""
+        return self._permit.headers if self._permit else {}
+
+    @property
+    def cut_at(self) -> int | None:
+        """Tokens beyond which the answer has run away; None where nothing bounds it."""
+        return self._sizing.cut_at(self._attempt.grant) if self._attempt else None
+
+    def guess(self, received: int = 0) -> Usage:
+        """What is likely to be used once so many bytes have come; never more than was held back."""
+        return self._at_least(self._sizing.guess(received, self._attempt.grant if self._attempt else None))
+
+    async def open(self) -> Reply:
+        """The upstream's answer, with as many attempts as the rules allow; each failed one is settled.
+
+        Raises BudgetExhausted, UpstreamFailed or Overloaded, or the reason of the interruption.
+        """
+        tried = 0
+        while True:
+            tried += 1
+            self._attempt = await self._begun()
+            was_sent = False
+            try:
+                with self._interruption.listening():
+                    was_sent = True
+                    return await self.route.upstream.open(self._outbound(self._attempt))
+            except LLMBackendError as error:
+                await self._settle_unanswered(error, was_sent=was_sent)
+                pause = self._pause_after(error, tried)
+                if pause is None:
+                    raise
+            with self._interruption.listening():
+                await asyncio.sleep(pause)
+
+    async def settle(self, usage: Usage, ending: Ending, basis: Basis | None = None, kept: Kept | None = None) -> None:
+        """Settle the attempt at hand, if there is one; its basis follows from where `usage` comes from."""
+        attempt, self._attempt = self._attempt, None
+        if attempt is None:
+            return
+        self._used_tokens += usage.prompt_tokens + usage.completion_tokens
+        basis = basis or ("estimated" if usage.raw is None else "reported")
+        self.summary = {
+            "upstream": attempt.details.upstream,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "basis": basis,
+        }
+        if ending.error is not None and ending.error.code is not None:
+            self.summary["error"] = ending.error.code
+        also = written_with(self._work, attempt.id, ending, kept or Kept(), is_charged=basis != "void")
+        self.balance = await self._bench.metering.settle(attempt.id, usage, basis, ending, also) or self.balance
+
+    async def settle_failed(self, error: LLMBackendError) -> None:
+        """Settle an answer of which nothing can be used: it was worked for all the same."""
+        if self._work.unknown_is_void:
+            await self.settle(NOTHING_USED, Ending.failed(error), "void")
+        else:
+            await self.settle(self.guess(), Ending.failed(error))
+
+    async def settle_answered(self, ending: Ending, raw: Json, received: str, kept: Kept | None = None) -> None:
+        """Settle by the upstream's report `raw`; by what is likely where that cannot be read.
+
+        `received`: the text that came.
+        """
+        size = len(received.encode("utf-8", "surrogatepass"))
+        guessed = self.guess(size)
+        reported = Usage.reported(raw)
+        if reported is None:
+            grant = self._attempt.grant if self._attempt else None
+            counted = await self._sizing.counted(guessed, received, grant)
+            await self.settle(self._at_least(counted), ending, kept=kept)
+            return
+        self._sizing.learn(reported, size)
+        is_implausible = reported.is_inconsistent or reported.is_far_below(guessed)
+        await self.settle(reported, ending.flagged(usage_implausible=is_implausible), kept=kept)
+
+    async def close(self) -> None:
+        """Whatever went wrong in a way nobody foresaw: no attempt stays open, and no permit is kept."""
+        try:
+            if self._attempt is not None:
+                await self.settle(self.guess(), Ending.failed(Internal()))
+        finally:
+            if self._permit is not None:
+                await self._permit.settle(self._used_tokens)
+
+    async def _begun(self) -> Attempt:
+        """The next attempt, reserved: nothing is sent before, and nobody interrupts it."""
+        if self._work.is_large:
+            await asyncio.to_thread(self._sizing.measure)
+        metering = self._bench.metering
+        with self._interruption.listening():
+            ask = self._sizing.ask(metering.price(self.route))
+        likely = self.guess().prompt_tokens
+        if self._permit is None:
+            self._permit = await self._bench.limits.admit(self._asked(likely))
+        attempt = await metering.begin(self._work, self.route, ask, likely)
+        self.balance = attempt.balance
+        return attempt
+
+    def _asked(self, likely: int) -> Asked:
+        """What is taken of rate limits: the prompt as it is likely to be, and as much answer as was asked for."""
+        caller, model = self._work.caller, canonical(self.route)
+        return Asked(
+            uuid7(self._bench.clock.now()),
+            caller.account_id,
+            caller.key_id,
+            model,
+            likely + self._sizing.named_tokens,
+            caller.limits_of_key,
+            caller.limits_of_account,
+            self._bench.limits.of_model(model),
+        )
+
+    def _pause_after(self, error: LLMBackendError, tried: int) -> float | None:
+        """Seconds until the next attempt; None where there is to be none."""
+        if not isinstance(error, UpstreamFailed):
+            return None
+        remaining = self._deadline - asyncio.get_running_loop().time()
+        return self.route.upstream.retries.delay_before(error, tried, remaining_seconds=remaining)
+
+    async def _settle_unanswered(self, error: LLMBackendError, *, was_sent: bool) -> None:
+        if not was_sent or isinstance(error, Overloaded):
+            # Stopped before, or the circuit let nothing through: there was no attempt.
+            attempt, self._attempt = self._attempt, None
+            if attempt is not None:
+                await self._bench.metering.withdraw(attempt.id)
+            return
+        # Interrupted or timed out after it was sent: the upstream may have read the prompt, and bills for that.
+        is_unknown = isinstance(error, UpstreamFailed) and error.outcome_unknown
+        if is_unknown or error is self._interruption.reason:
+            await self.settle_failed(error)
+        else:
+            await self.settle(NOTHING_USED, Ending.failed(error), "void")
+
+    def _outbound(self, attempt: Attempt) -> Outbound:
+        """Our own serialisation of what was validated and reserved, with the upstream's name for the model."""
+        body = self._sizing.sent(attempt.grant)
+        if self._work.streamed:
+            # Asked for always: without it no stream could be metered.
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        sent = orjson.dumps(body)
+        if self._bench.logs_prompts:
+            log.info("prompt", request_id=self._work.request_id, prompt=sent.decode())
+        # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
+        # once it has begun, and has a limit of its own.
+        deadline = None if self._work.streamed else self._deadline
+        return Outbound("POST", self._work.path, sent, self._work.streamed, passed_up(self._work.headers), deadline)
