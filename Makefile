@@ -11,7 +11,10 @@ PYTEST = $(BIN)/pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os
 COVERED := --cov --cov-report= --cov-fail-under=0
 # What all tests passed on last, servers tried or not: newer than every file that they could depend on, or made again.
 TESTED := .tested$(if $(filter true,$(CI))$(SERVERS),-with-servers)
-SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests campaign spec migrations docs k8s requirements -type f -not -name '*.pyc')
+SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests campaign spec migrations docs k8s requirements -type f -not -name '*.pyc' -not -path '*/node_modules/*')
+# npm writes this file when everything is in place; without npm the Node suite is skipped by name.
+NODE := tests/clients/node
+NODE_SDK := $(if $(shell command -v npm),$(NODE)/node_modules/.package-lock.json)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
 .PHONY: help run test check format lint types imports coverage proof campaign spec lock wheel clean
@@ -22,7 +25,7 @@ help:  ## show this list
 run: .venv/run  ## serve on 127.0.0.1:8000 (or PORT=…), with a development key that stays the same
 	@$(BIN)/llm-backend dev $(if $(PORT),--port $(PORT))
 
-test: .venv/dev .venv/sdk2  ## run the tests, or some: make test T=tests/edge; SERVERS=1 adds PostgreSQL
+test: .venv/dev .venv/sdk2 $(NODE_SDK)  ## run the tests, or some: make test T=tests/edge; SERVERS=1 adds PostgreSQL
 	$(PYTEST) $(if $(filter tests,$(T)),$(COVERED)) $(T)
 	@$(if $(filter tests,$(T)),touch $(TESTED))
 
@@ -43,7 +46,7 @@ imports: .venv/dev  ## who may import whom
 coverage: $(TESTED)  ## which branches the tests reach; runs them first where anything changed since
 	$(BIN)/coverage report
 
-$(TESTED): $(SOURCES) | .venv/dev .venv/sdk2
+$(TESTED): $(SOURCES) | .venv/dev .venv/sdk2 $(NODE_SDK)
 	$(PYTEST) $(COVERED)
 	@touch $@
 
@@ -57,14 +60,15 @@ spec: .venv/dev  ## compile spec/openai.json and docs/coverage.md anew from the 
 	$(BIN)/llm-backend spec compile
 	$(BIN)/llm-backend spec coverage --out docs/coverage.md
 
-lock: .venv/dev  ## resolve requirements/*.txt anew
+lock: .venv/dev  ## resolve requirements/*.txt and the Node suite's lock anew
 	PATH="$(CURDIR)/$(BIN):$$PATH" requirements/lock.sh
+	$(if $(NODE_SDK),npm install --prefix $(NODE) --package-lock-only --loglevel error)
 
 wheel: .venv/dev  ## build dist/llm_backend-*.whl, with the contract and the migrations inside
 	$(BIN)/python -m hatchling build --target wheel
 
 clean:  ## remove .venv and caches; keeps databases and .dev/
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* .tested* dist
+	rm -rf .venv $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* .tested* dist
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "llm-backend needs Python 3.11 or newer")'
@@ -85,4 +89,9 @@ clean:  ## remove .venv and caches; keeps databases and .dev/
 	@echo "Installing an older generation of OpenAI's SDK, which the tests try beside today's (once) …"
 	$(PYTHON) -m venv .venv/openai2
 	.venv/openai2/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@echo "Installing OpenAI's SDK for Node, and Node 22, which the tests try too (once) …"
+	npm ci --prefix $(NODE) --loglevel error
 	@touch $@
