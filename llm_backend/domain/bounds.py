@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from llm_backend.domain.usage import MOST_TOKENS
+from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 
 TOKENS_AROUND = 16

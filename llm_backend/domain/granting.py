@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from llm_backend.domain.usage import Price
+from llm_backend.domain.usage import NO_UNITS, Price, Units
 from llm_backend.errors import BudgetExhausted
 from llm_backend.storage.ledger_rows import Sums
 
@@ -28,12 +28,16 @@ class Ask:
     price: Price | None = None
     overshoots: bool = False
     """Whether anything left admits it, whatever its answer may come to."""
+    units: Units = NO_UNITS
+    """What it may use of what is sold by the piece, all choices together."""
 
     def tokens(self, output_tokens: int) -> int:
         return min(MOST, self.prompt_tokens + self.choices * output_tokens)
 
     def microusd(self, output_tokens: int) -> int:
-        return min(MOST, self.price.most(self.prompt_tokens, self.choices * output_tokens)) if self.price else 0
+        if self.price is None:
+            return 0
+        return min(MOST, self.price.most(self.prompt_tokens, self.choices * output_tokens, self.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +109,8 @@ def _room(ask: Ask, sums: Sums, *, with_reserved: bool) -> int:
     room = (left - ask.prompt_tokens) // ask.choices
     if ask.price is not None and sums.microusd_limit is not None:
         left = _left(sums.microusd_limit, _money(sums) if with_reserved else sums.used_microusd)
-        fits = ask.price.most(ask.prompt_tokens, 0) <= left
-        room = min(room, ask.price.output_room(left, ask.prompt_tokens, ask.choices) if fits else -1)
+        fits = ask.price.most(ask.prompt_tokens, 0, ask.units) <= left
+        room = min(room, ask.price.output_room(left, ask.prompt_tokens, ask.choices, ask.units) if fits else -1)
     return room
 
 

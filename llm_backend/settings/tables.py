@@ -16,7 +16,7 @@ ECHO = "echo"
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024)]
 Price = Annotated[int, Field(ge=0, le=10**12)]
-"""Micro-dollars per million tokens, up to a dollar a token."""
+"""Micro-dollars per million tokens, or units; up to a dollar each."""
 Rate = Annotated[int, Field(ge=0, le=10**9)]
 """How many may come in a minute, or run at once; 0 shuts the door."""
 Tokens = Annotated[int, Field(ge=0, le=2**31)]
@@ -74,7 +74,7 @@ class Upstream:
 
 
 class PriceTable(Table):
-    """A model's price in micro-dollars per million tokens; None: as input, or as output."""
+    """A model's price in micro-dollars per million tokens; None: as input, or as output. What has units adds theirs."""
 
     input_microusd_per_million: Price | None = None
     cached_input_microusd_per_million: Price | None = None
@@ -83,6 +83,12 @@ class PriceTable(Table):
     output_microusd_per_million: Price | None = None
     reasoning_microusd_per_million: Price | None = None
     audio_output_microusd_per_million: Price | None = None
+    images_microusd_per_million: Price | None = None
+    """Pictures made; None: nothing beside their tokens, as of the next two."""
+    seconds_microusd_per_million: Price | None = None
+    """Of sound heard."""
+    characters_microusd_per_million: Price | None = None
+    """Of text spoken."""
 
     @property
     def rates(self) -> dict[str, int]:

@@ -19,7 +19,7 @@ from llm_backend.domain.bounds import (
     named_cap,
     prompt_bound,
 )
-from llm_backend.domain.usage import MOST_TOKENS
+from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 from llm_backend.upstream.echo import Echo
 

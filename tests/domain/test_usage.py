@@ -1,11 +1,14 @@
 """What an upstream reports, believed or not, and what it costs."""
 
+from dataclasses import asdict
+
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llm_backend.domain.usage import MOST_TOKENS, Price, Usage
+from llm_backend.domain.usage import Price, Units, Usage
+from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 
 KINDS = ("cached_tokens", "audio_tokens", "image_tokens")
@@ -103,6 +106,12 @@ def test_whatever_is_reported_kinds_never_pass_their_side(
         {"prompt_tokens": True, "completion_tokens": 3},
         {"prompt_tokens": 1, "completion_tokens": MOST_TOKENS},
         {"prompt_tokens": 1, "completion_tokens": "3"},
+        {"input_tokens": 1},
+        {"type": "duration"},
+        {"type": "duration", "seconds": -0.5},
+        {"type": "duration", "seconds": float("nan")},
+        {"type": "duration", "seconds": float("inf")},
+        {"type": "duration", "seconds": True},
     ],
 )
 def test_a_usage_that_cannot_be_true_counts_as_missing(raw: Json) -> None:
@@ -118,6 +127,46 @@ def test_embeddings_report_no_completion() -> None:
 
     assert usage is not None
     assert usage.completion_tokens == 0
+
+
+@pytest.mark.parametrize("group", ["input_tokens_details", "input_token_details"])
+def test_answers_pictures_and_sounds_are_reported_under_other_names(group: str) -> None:
+    raw = {
+        "type": "tokens",
+        "input_tokens": 100,
+        group: {"text_tokens": 10, "image_tokens": 40, "audio_tokens": 30, "cached_tokens": 20},
+        "output_tokens": 50,
+        "output_tokens_details": {"reasoning_tokens": 5, "audio_tokens": 6, "image_tokens": 39},
+        "total_tokens": 150,
+    }
+
+    assert read(raw) == Usage(
+        100,
+        50,
+        cached_tokens=20,
+        reasoning_tokens=5,
+        audio_prompt_tokens=30,
+        audio_completion_tokens=6,
+        image_prompt_tokens=40,
+        raw=raw,
+    )
+
+
+@pytest.mark.parametrize(("told", "seconds"), [(0, 0), (12, 12), (12.01, 13)])
+def test_a_started_second_counts(told: float, seconds: int) -> None:
+    usage = read({"type": "duration", "seconds": told})
+
+    assert (usage.seconds, usage.is_without_tokens) == (seconds, True)
+
+
+def test_what_a_report_does_not_speak_of_is_as_it_was_guessed() -> None:
+    guessed = Usage(400, 90, seconds=15, characters=7, audio_prompt_tokens=400)
+    timed, counted = {"type": "duration", "seconds": 12.5}, {"input_tokens": 300, "output_tokens": 80}
+
+    assert read(timed).completed(guessed) == Usage(
+        400, 90, seconds=13, characters=7, audio_prompt_tokens=400, raw=timed
+    )
+    assert read(counted).completed(guessed) == Usage(300, 80, seconds=15, characters=7, raw=counted)
 
 
 def test_a_started_microdollar_is_owed_once() -> None:
@@ -145,6 +194,9 @@ PRICES = st.builds(
     Price,
     input_microusd=RATES,
     output_microusd=RATES,
+    images_microusd=RATES,
+    seconds_microusd=RATES,
+    characters_microusd=RATES,
     **dict.fromkeys(
         (
             "cached_input_microusd",
@@ -157,6 +209,20 @@ PRICES = st.builds(
     ),
 )
 SOME = st.integers(0, 10**6)
+SOLD = st.builds(Units, images=SOME, seconds=SOME, characters=SOME)
+
+
+def test_pieces_cost_beside_the_tokens_and_all_is_rounded_up_once() -> None:
+    price = Price(
+        output_microusd=100_000,
+        images_microusd=40_000_000_000,
+        seconds_microusd=100_000_001,
+        characters_microusd=15_100_000,
+    )
+
+    # 2 pictures at 40,000, 3 seconds at 100.000001, 4 characters at 15.1, 1 token at 0.1: 80360.500003 micro-dollars.
+    assert price.of(Usage(9, 1, images=2, seconds=3, characters=4)) == 80_361
+    assert price.most(9, 1, Units(images=2, seconds=3, characters=4)) == 80_361
 
 
 def test_each_kind_has_a_price_or_that_of_its_side() -> None:
@@ -185,9 +251,9 @@ def test_each_kind_has_a_price_or_that_of_its_side() -> None:
 
 
 @settings(deadline=None)
-@given(PRICES, st.tuples(SOME, SOME, SOME, SOME), st.tuples(SOME, SOME, SOME), st.tuples(SOME, SOME))
+@given(PRICES, st.tuples(SOME, SOME, SOME, SOME), st.tuples(SOME, SOME, SOME), st.tuples(SOME, SOME), SOLD)
 def test_nothing_costs_more_than_the_most(
-    price: Price, given: tuple[int, int, int, int], made: tuple[int, int, int], further: tuple[int, int]
+    price: Price, given: tuple[int, int, int, int], made: tuple[int, int, int], further: tuple[int, int], sold: Units
 ) -> None:
     usage = Usage(
         sum(given),
@@ -197,20 +263,21 @@ def test_nothing_costs_more_than_the_most(
         image_prompt_tokens=given[2],
         reasoning_tokens=made[0],
         audio_completion_tokens=made[1],
+        **asdict(sold),
     )
 
-    assert 0 <= price.of(usage) <= price.most(sum(given) + further[0], sum(made) + further[1])
+    assert 0 <= price.of(usage) <= price.most(sum(given) + further[0], sum(made) + further[1], sold)
 
 
 @settings(deadline=None)
-@given(PRICES, st.integers(0, 10**9), SOME, st.integers(1, 300))
+@given(PRICES, st.integers(0, 10**9), SOME, st.integers(1, 300), st.just(Units()) | SOLD)
 def test_the_room_for_output_is_what_fits_and_not_one_token_less(
-    price: Price, left: int, prompt: int, choices: int
+    price: Price, left: int, prompt: int, choices: int, sold: Units
 ) -> None:
-    room = price.output_room(left, prompt, choices)
+    room = price.output_room(left, prompt, choices, sold)
 
-    assert room == 0 or price.most(prompt, room * choices) <= left
-    assert room == MOST_TOKENS or price.most(prompt, (room + 1) * choices) > left
+    assert room == 0 or price.most(prompt, room * choices, sold) <= left
+    assert room == MOST_TOKENS or price.most(prompt, (room + 1) * choices, sold) > left
 
 
 @settings(deadline=None)

@@ -80,9 +80,10 @@ def test_unknown_keys_are_all_refused_with_the_nearest_known_one(load_file: Load
         (
             "unknown key models.m.zzz; known here: audio_input_microusd_per_million, "
             "audio_output_microusd_per_million, audio_tokens_per_minute, cached_input_microusd_per_million, "
-            "concurrent_requests, context_length, image_input_microusd_per_million, image_tokens, "
-            "input_microusd_per_million, max_output_tokens, output_microusd_per_million, page_tokens, prices, "
-            "reasoning_microusd_per_million, requests_per_minute, tokens_per_minute, upstream_model."
+            "characters_microusd_per_million, concurrent_requests, context_length, image_input_microusd_per_million, "
+            "image_tokens, images_microusd_per_million, input_microusd_per_million, max_output_tokens, "
+            "output_microusd_per_million, page_tokens, prices, reasoning_microusd_per_million, requests_per_minute, "
+            "seconds_microusd_per_million, tokens_per_minute, upstream_model."
         ),
     ]
 

@@ -4,6 +4,9 @@ from datetime import date
 
 import pytest
 
+from llm_backend.configured import prices
+from llm_backend.domain.clock import SystemClock
+from llm_backend.domain.usage import Price
 from llm_backend.settings import load_with_origins
 from llm_backend.settings.explain import explain
 from tests.settings.loading import Load, refused
@@ -28,6 +31,17 @@ def test_a_price_may_hold_from_a_day_on(load_file: Load) -> None:
     assert model.prices[1].reasoning_microusd_per_million == 70
 
 
+def test_what_is_sold_by_the_piece_has_a_price_beside_its_tokens(load_file: Load) -> None:
+    settings = load_file(
+        "[models.m]\nimages_microusd_per_million = 40_000_000_000\nseconds_microusd_per_million = 100_000_000\n"
+        "characters_microusd_per_million = 15_000_000\n"
+    )
+
+    assert prices(settings).of("m", SystemClock().now()) == Price(
+        images_microusd=40_000_000_000, seconds_microusd=100_000_000, characters_microusd=15_000_000
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -38,6 +52,7 @@ def test_a_price_may_hold_from_a_day_on(load_file: Load) -> None:
         ("[[models.m.prices]]\ninput_microusd_per_million = 1", "models.m.prices.0.from (file "),
         ("[[models.m.prices]]\nfrom = 2026-01-01\n" * 2, "must not have two prices from the same day"),
         ("[models.m]\ninput_microusd_per_million = -1", "greater than or equal to 0"),
+        ("[models.m]\nimages_microusd_per_million = 1_000_000_000_001", "less than or equal to 1000000000000"),
     ],
 )
 def test_a_price_that_cannot_be_read_is_refused_by_its_place(load_file: Load, text: str, reason: str) -> None:
