@@ -54,6 +54,10 @@ class AccountBudgets:
                 return standing
         raise _no_budget(subject)
 
+    async def of_key(self, account_id: int, key_id: str | None) -> list[Standing]:
+        """Those that bound a key, that of all of its account first, limited or not."""
+        return await self._database.detached(self._of_key(account_id, key_id))
+
     async def put(self, account_id: int, subject: str, changes: Rules, by: Author = SERVER) -> Standing:
         """It, made, or with what is given of it changed.
 
@@ -76,6 +80,11 @@ class AccountBudgets:
                 for budget, current in await standings.of_account(session, account_id)
                 if budget.subject == WHOLE or _is_limited(budget)
             ]
+
+    async def _of_key(self, account_id: int, key_id: str | None) -> list[Standing]:
+        async with self._database.reading() as session:
+            found = await standings.of_account(session, account_id, (WHOLE, f"key:{key_id}"))
+        return [Standing(budget.subject or ACCOUNT, budget, current) for budget, current in found]
 
     async def _put(self, account_id: int, subject: str, changes: Rules, by: Author) -> None:
         async with self._database.begin() as session:
