@@ -1,7 +1,7 @@
 """The composition root: the one place where the parts meet."""
 
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import cast
 
@@ -34,7 +34,7 @@ from llm_backend.errors import Json
 from llm_backend.metrics import Metrics
 from llm_backend.parts import Parts
 from llm_backend.resources import resource
-from llm_backend.settings import Settings, load_settings
+from llm_backend.settings import Settings, Upstream, load_settings
 from llm_backend.upstream.wire import Transport
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -50,8 +50,13 @@ LAYERS = [
 """Of Connexion's layers those that do something here: errors are the guard's, the page is a handler's."""
 
 
-def create_app(settings: Settings, *, clock: Clock | None = None, transport: Transport | None = None) -> Edge:
-    """Everything, built from `settings`. `transport` takes the place of the configured upstream's.
+def create_app(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    transport_of: Callable[[Upstream], Transport] = transport_of,
+) -> Edge:
+    """Everything, built from `settings`; `transport_of` makes the way to each upstream.
 
     Raises ContractError where the documents, the policy and the handlers do not fit together.
     """
@@ -59,7 +64,7 @@ def create_app(settings: Settings, *, clock: Clock | None = None, transport: Tra
     refuse_unknown_authenticators(document, CHECKS)
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
-    parts = Parts(settings, clock or SystemClock(), transport or transport_of(settings), admission, metrics)
+    parts = Parts(settings, clock or SystemClock(), transport_of, admission, metrics)
     packed = Document.of(document)
     running: list[Exchanges] = []
 

@@ -3,47 +3,68 @@
 from datetime import date
 
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs
+from llm_backend.domain.clock import Clock
 from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.streams import StreamLimits
 from llm_backend.domain.usage import Price
 from llm_backend.settings import ModelSettings, PriceTable, Settings
+from llm_backend.settings import Upstream as Configured
 from llm_backend.upstream.catalogue import Model
+from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.echo import Echo, EchoTransport
+from llm_backend.upstream.upstream import Manner, Upstream
 from llm_backend.upstream.wire import Transport
 
 LEASE_SECONDS = 60
 """For how long a process that says nothing is believed to live."""
 
 
-def transport_of(settings: Settings) -> Transport:
-    """The configured upstream's: HTTP, or the echo model in this process."""
-    upstream = settings.upstream
+def transport_of(upstream: Configured) -> Transport:
+    """The way to it: HTTP, or the echo model in this process."""
     if upstream.url is None:
         return EchoTransport(Echo())
     key = upstream.key.get_secret_value() if upstream.key else None
-    connect_seconds = settings.timeouts.connect_seconds
+    connect_seconds = upstream.timeouts.connect_seconds
     return HttpTransport(upstream.url, key, connect_seconds=connect_seconds, allow_http=upstream.allow_http)
 
 
-def timeouts(settings: Settings) -> Timeouts:
-    configured = settings.timeouts
-    return Timeouts(
-        connect=configured.connect_seconds,
-        first_byte=configured.first_byte_seconds,
-        first_byte_streamed=configured.stream_first_byte_seconds,
-        idle=configured.idle_seconds,
-        total=configured.total_seconds,
-        total_streamed=configured.stream_total_seconds,
+def upstream(configured: Configured, transport: Transport, clock: Clock) -> Upstream:
+    key = configured.key
+    return Upstream(
+        configured.name,
+        transport,
+        timeouts=timeouts(configured),
+        circuit=Circuit(clock.monotonic),
+        secrets=(key.get_secret_value(),) if key else (),
+        manner=Manner(configured.output_cap_field, configured.on_disconnect == "drain"),
     )
+
+
+def timeouts(configured: Configured) -> Timeouts:
+    allowed = configured.timeouts
+    return Timeouts(
+        connect=allowed.connect_seconds,
+        first_byte=allowed.first_byte_seconds,
+        first_byte_streamed=allowed.stream_first_byte_seconds,
+        idle=allowed.idle_seconds,
+        total=allowed.total_seconds,
+        total_streamed=allowed.stream_total_seconds,
+    )
+
+
+def total_seconds(settings: Settings) -> float:
+    """What a whole answer may take: as long as the most patient of its upstreams allows."""
+    return max(upstream.timeouts.total_seconds for upstream in settings.every_upstream)
 
 
 def model(name: str, model: ModelSettings) -> Model:
     return Model(
         name,
         model.upstream_model or name,
+        model.upstream,
         context_length=model.context_length,
         max_output_tokens=model.max_output_tokens,
         image_tokens=model.image_tokens,

@@ -1,11 +1,12 @@
 """The parts, made from the settings: what needs a running loop is made when the server starts."""
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import structlog
 
-from llm_backend.configured import customs, model, prices, stream_limits, terms, timeouts
+from llm_backend.configured import customs, model, prices, stream_limits, terms, total_seconds, upstream
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.allowances import Allowance
@@ -40,13 +41,12 @@ from llm_backend.domain.users import Users
 from llm_backend.domain.webhooks import Endpoint, Webhooks
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
-from llm_backend.settings import Settings
+from llm_backend.settings import Settings, Upstream
 from llm_backend.storage.claims import Claim
 from llm_backend.storage.database import Database
 from llm_backend.storage.sharing_buckets import make_buckets
 from llm_backend.upstream.catalogue import Catalogue
-from llm_backend.upstream.circuit import Circuit
-from llm_backend.upstream.upstream import Manner, Upstream
+from llm_backend.upstream.upstreams import Upstreams
 from llm_backend.upstream.wire import Transport
 
 log = structlog.get_logger("llm_backend.parts")
@@ -68,7 +68,8 @@ class Parts:
 
     settings: Settings
     clock: Clock
-    transport: Transport
+    transport_of: Callable[[Upstream], Transport]
+    """Makes the way to an upstream."""
     admission: Admission
     metrics: Metrics
 
@@ -79,9 +80,9 @@ class Parts:
         stack.push_async_callback(database.close)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
-        upstream = self._upstream()
-        stack.push_async_callback(upstream.close)
-        catalogue = self._catalogue(upstream)
+        upstreams = self._upstreams()
+        stack.push_async_callback(upstreams.close)
+        catalogue = self._catalogue(upstreams)
         stack.push_async_callback(catalogue.close)
         limits = self._limits()
         stack.push_async_callback(limits.close)
@@ -104,10 +105,11 @@ class Parts:
             erasure=Erasure(database, accounts, self.clock),
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
             catalogue=catalogue,
+            upstreams=upstreams,
             exchanges=exchanges,
             chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
-            readiness=Readiness(database, upstream, lambda: self.admission.is_draining, limits),
+            readiness=Readiness(database, upstreams, lambda: self.admission.is_draining, limits),
             metrics=self.metrics,
             document=document,
         )
@@ -129,7 +131,7 @@ class Parts:
             tokenizer,
             limits,
             self.clock,
-            settings.timeouts.total_seconds,
+            total_seconds(settings),
             settings.budgets.default_output_tokens,
             settings.log.prompts,
         )
@@ -183,20 +185,13 @@ class Parts:
         endpoint = Endpoint.of(budgets.webhook_url, budgets.webhook_secret.get_secret_value())
         return Webhooks(database, endpoint, self.clock)
 
-    def _upstream(self) -> Upstream:
-        key = self.settings.upstream.key
-        return Upstream(
-            self.settings.upstream.name,
-            self.transport,
-            timeouts=timeouts(self.settings),
-            circuit=Circuit(self.clock.monotonic),
-            secrets=(key.get_secret_value(),) if key else (),
-            manner=Manner(self.settings.upstream.output_cap_field, self.settings.upstream.on_disconnect == "drain"),
-        )
+    def _upstreams(self) -> Upstreams:
+        configured = self.settings.every_upstream
+        return Upstreams(upstream(each, self.transport_of(each), self.clock) for each in configured)
 
-    def _catalogue(self, upstream: Upstream) -> Catalogue:
+    def _catalogue(self, upstreams: Upstreams) -> Catalogue:
         return Catalogue(
-            upstream,
+            upstreams,
             models=[model(name, told) for name, told in self.settings.models.items()],
             aliases=self.settings.aliases,
             default_model=self.settings.default_model,

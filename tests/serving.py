@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_backend.app import create_app
+from llm_backend.configured import transport_of
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.keys import Keys
@@ -83,7 +84,8 @@ async def serving(
     """Serve on a free port of 127.0.0.1; `environment` and `toml` as a deployment would set them."""
     settings = _settings(database_url, tmp_path, toml, environment)
     echo = None if transport or settings.upstream.url else Echo()
-    app = create_app(settings, transport=EchoTransport(echo) if echo else transport)
+    instead = EchoTransport(echo) if echo else transport
+    app = create_app(settings, transport_of=lambda each: transport_of(each) if each.url or not instead else instead)
     where = Serving(port=0, parser=parser, times=times or ServerTimes(), limits=limits or ConnectionLimits())
     running_server = server(app, where)
     task = asyncio.create_task(running_server.serve())

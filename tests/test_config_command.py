@@ -82,7 +82,7 @@ def test_each_value_is_explained_by_its_origin(tmp_path: Path) -> None:
     assert rows["log_level"]["value"] == "DEBUG"
     assert rows["log_level"]["origin"]["kind"] == ".env"
     assert rows['models."llama-3.1/8b".context_length']["origin"] == file
-    url = rows["upstream.url"]
+    url = rows["upstream.local.url"]
     assert (url["value"], url["origin"], url["is_derived"]) == ("https://llm.example/v1", file, True)
     assert not rows["port"]["is_derived"]
     assert rows["timeouts.connect_seconds"]["value"] == 5
@@ -103,10 +103,10 @@ def test_no_secret_is_explained(tmp_path: Path) -> None:
 def test_the_upstream_is_explained_by_what_decided_it() -> None:
     echo, openai = explained(), explained(OPENAI_API_KEY="canary-key")
 
-    assert (echo["upstream.name"]["value"], echo["upstream.url"]["value"]) == ("echo", "built in")
-    assert echo["upstream.key"]["value"] is None
-    assert openai["upstream.name"]["origin"]["name"] == "OPENAI_API_KEY"
-    assert openai["upstream.key"]["value"] == "********"
+    assert echo["upstream.echo.url"]["value"] == "built in"
+    assert echo["upstream.echo.key"]["value"] is None
+    assert openai["upstream.openai.url"]["origin"]["name"] == "OPENAI_API_KEY"
+    assert openai["upstream.openai.key"]["value"] == "********"
 
 
 def test_lines_are_for_reading() -> None:
@@ -120,7 +120,8 @@ def test_what_is_settled_from_others_and_what_is_made_later_is_said() -> None:
     lines = run("explain", OPENAI_API_KEY="canary-key").stdout.splitlines()
 
     assert any(
-        line.startswith("upstream.url ") and "[derived from environment OPENAI_API_KEY]" in line for line in lines
+        line.startswith("upstream.openai.url ") and "[derived from environment OPENAI_API_KEY]" in line
+        for line in lines
     )
     assert any(
         line.startswith("secret_key ") and "(made at the first start, beside the SQLite file)" in line for line in lines

@@ -36,7 +36,8 @@ def _lines(settings: "Settings", key: str | None, url: str) -> Iterator[str]:
     yield f"API key      {key or 'none is needed (AUTH=open)'}"
     for token in settings.admin_tokens:
         yield f"Admin token  {token.get_secret_value()}"
-    yield f"Upstream     {settings.upstream.url or 'echo, built in'}"
+    for upstream in settings.every_upstream:
+        yield f"Upstream     {upstream.url or 'echo, built in'}"
     if settings.docs:
         yield f"As a page    {url}/docs"
     body = json.dumps({"model": _model(settings), "messages": [{"role": "user", "content": "Hello there"}]})

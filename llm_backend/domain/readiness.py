@@ -5,7 +5,7 @@ from collections.abc import Callable
 from llm_backend.domain.limits import Limits
 from llm_backend.errors import Draining, Json
 from llm_backend.storage.database import Database
-from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 
 
 class Readiness:
@@ -15,9 +15,11 @@ class Readiness:
     answer, and bring nothing back.
     """
 
-    def __init__(self, database: Database, upstream: Upstream, is_draining: Callable[[], bool], limits: Limits) -> None:
+    def __init__(
+        self, database: Database, upstreams: Upstreams, is_draining: Callable[[], bool], limits: Limits
+    ) -> None:
         self._database = database
-        self._upstream = upstream
+        self._upstreams = upstreams
         self._is_draining = is_draining
         self._limits = limits
 
@@ -26,5 +28,5 @@ class Readiness:
         if self._is_draining():
             raise Draining
         await self._database.ping()
-        upstream, limits = self._upstream.health(), self._limits.state
-        return {"status": "ok", "database": "ok", "upstream": upstream, "limits": limits}
+        upstreams, limits = self._upstreams.health(), self._limits.state
+        return {"status": "ok", "database": "ok", "upstreams": upstreams, "limits": limits}

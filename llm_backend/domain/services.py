@@ -20,6 +20,7 @@ from llm_backend.domain.reports import Reports
 from llm_backend.domain.users import Users
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
+from llm_backend.upstream.upstreams import Upstreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Services:
     exports: Exports
     erasure: Erasure
     catalogue: Catalogue
+    upstreams: Upstreams
     exchanges: Exchanges
     chats: Chats
     idempotency: Idempotency

@@ -20,7 +20,7 @@ def problems(settings: "Settings") -> Iterator[str]:
     yield from _access(settings)
     yield from _metrics(settings)
     yield from _database(settings)
-    yield from _upstream(settings)
+    yield from _upstreams(settings)
     yield from _models(settings)
     yield from _webhook(settings)
 
@@ -77,17 +77,16 @@ def _database(settings: "Settings") -> Iterator[str]:
         yield "SECRET_KEY is needed with PostgreSQL: 32 bytes or more, the same for every replica and every start."
 
 
-def _upstream(settings: "Settings") -> Iterator[str]:
-    if len(settings.upstreams) > 1:
-        names = ", ".join(settings.upstreams)
-        yield f"upstreams: this version talks to one upstream, the file names {len(settings.upstreams)} ({names})."
-        return
-    url = urlsplit(settings.upstream.url or "")
-    if url.scheme == "http" and not is_loopback(url.hostname or "") and not settings.upstream.allow_http:
-        where = (
-            f"upstreams.{settings.upstream.name}.allow_http = true" if settings.upstreams else "UPSTREAM_ALLOW_HTTP=yes"
-        )
-        yield f"The upstream's URL is plain http:// beyond this machine: use https://, or allow it by {where}."
+def _upstreams(settings: "Settings") -> Iterator[str]:
+    known = {upstream.name for upstream in settings.every_upstream}
+    for name, model in settings.models.items():
+        if model.upstream is not None and model.upstream not in known:
+            yield f'models."{name}".upstream names "{model.upstream}", which is none of {", ".join(sorted(known))}.'
+    for upstream in settings.every_upstream:
+        url = urlsplit(upstream.url or "")
+        if url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.allow_http:
+            where = f"upstreams.{upstream.name}.allow_http = true" if settings.upstreams else "UPSTREAM_ALLOW_HTTP=yes"
+            yield f"The upstream's URL is plain http:// beyond this machine: use https://, or allow it by {where}."
 
 
 def _webhook(settings: "Settings") -> Iterator[str]:

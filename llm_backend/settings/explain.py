@@ -53,24 +53,21 @@ def _leaves(value: Any, place: Place) -> Iterator[tuple[Place, Any]]:
 
 
 def _settled(loaded: Loaded) -> Iterator[Row]:
-    """The upstream, with the setting that decided it."""
-    settings, upstream = loaded.settings, loaded.settings.upstream
-    deciding: list[Place] = [place for place in loaded.origins if place[0] == "upstreams"]
-    deciding += [("openai_base_url",), ("openai_api_key",)]
-    origin = next((loaded.origins[place] for place in deciding if place in loaded.origins), Origin("default"))
-    key_origin = _origin(_key_place(loaded), loaded)
-    yield Row("upstream.name", upstream.name, origin, is_derived=True)
-    yield Row("upstream.url", upstream.url or "built in", origin, is_derived=True)
-    cap_origin = loaded.origins.get(("upstreams", upstream.name, "output_cap_field"), origin)
-    yield Row("upstream.output_cap_field", upstream.output_cap_field, cap_origin, is_derived=True)
-    yield Row("upstream.key", MASK if upstream.key else None, key_origin, is_derived=True)
+    """Each upstream, with the setting that decided it."""
+    settings = loaded.settings
+    for upstream in settings.every_upstream:
+        above: Place = ("upstreams", upstream.name)
+        deciding = [place for place in loaded.origins if place[:2] == above]
+        if not settings.upstreams:
+            deciding = [("openai_base_url",), ("openai_api_key",)]
+        origin = next((loaded.origins[place] for place in deciding if place in loaded.origins), Origin("default"))
+        key_place = (*above, "key") if settings.upstreams else ("openai_api_key",)
+        told = _name(("upstream", upstream.name))
+        yield Row(f"{told}.url", upstream.url or "built in", origin, is_derived=True)
+        cap_origin = loaded.origins.get((*above, "output_cap_field"), origin)
+        yield Row(f"{told}.output_cap_field", upstream.output_cap_field, cap_origin, is_derived=True)
+        yield Row(f"{told}.key", MASK if upstream.key else None, _origin(key_place, loaded), is_derived=True)
     yield Row("admin_tokens", len(settings.admin_tokens), _origin(("admin_token",), loaded), is_derived=True)
-
-
-def _key_place(loaded: Loaded) -> Place:
-    if loaded.settings.upstreams:
-        return ("upstreams", loaded.settings.upstream.name, "key")
-    return ("openai_api_key",)
 
 
 def _origin(place: Place, loaded: Loaded) -> Origin:

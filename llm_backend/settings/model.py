@@ -145,14 +145,20 @@ class Settings(BaseSettings):
 
     @property
     def upstream(self) -> Upstream:
-        """The one upstream: the file's; else OpenAI or OPENAI_BASE_URL; else the built-in echo."""
-        for name, table in self.upstreams.items():
-            return Upstream(name, table.url, table.key, table.allow_http, table.honoured_cap_field, table.on_disconnect)
+        """The one that is asked where nothing else says who."""
+        return self.every_upstream[0]
+
+    @property
+    def every_upstream(self) -> tuple[Upstream, ...]:
+        """The file's; else OpenAI or OPENAI_BASE_URL; else the built-in echo. At least one."""
+        if self.upstreams:
+            return tuple(table.settled(name, self.timeouts) for name, table in self.upstreams.items())
         url = self.openai_base_url or (OPENAI_URL if self.openai_api_key else ECHO)
         if url == ECHO:
-            return Upstream(ECHO, None, None, allow_http=False)
+            return (Upstream(ECHO, None, None, allow_http=False, timeouts=self.timeouts),)
         field = cap_field_of(url)
-        return Upstream("openai", url, self.openai_api_key, self.upstream_allow_http, field)
+        allow_http = self.upstream_allow_http
+        return (Upstream("openai", url, self.openai_api_key, allow_http, field, timeouts=self.timeouts),)
 
     @property
     def admin_tokens(self) -> tuple[SecretStr, ...]:
@@ -174,8 +180,9 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to redact."""
-        single = (self.openai_api_key, self.secret_key, self.upstream.key, self.budgets.webhook_secret)
-        every = [key.get_secret_value() for key in (*single, *self.admin_tokens) if key]
+        single = (self.openai_api_key, self.secret_key, self.budgets.webhook_secret)
+        there = (upstream.key for upstream in self.every_upstream)
+        every = [key.get_secret_value() for key in (*single, *there, *self.admin_tokens) if key]
         redis = self.redis_url.get_secret_value() if self.redis_url else ""
         passwords = (database_urls.password(url) for url in (self.database_url.get_secret_value(), redis))
         return (*every, *(found for found in passwords if found))

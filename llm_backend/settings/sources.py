@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr
 
 from llm_backend.settings.model import Settings
-from llm_backend.settings.tables import Budgets, Timeouts, UpstreamTable
+from llm_backend.settings.tables import Budgets, UpstreamTable
 
 SECRET_FILE_BYTES = 64 * 1024
 
@@ -91,7 +91,6 @@ class FileUpstream(UpstreamTable):
 
     key_env: str | None = None
     key_file: str | None = None
-    timeouts: Timeouts | None = None
 
 
 class FileBudgets(Budgets):
@@ -160,8 +159,9 @@ def from_file(path: Path, variables: Mapping[str, str]) -> Found:
         _read_secret(inner, key, f"{key}_file", path, f"{above}." if above else "")
     for name, upstream in table.get("upstreams", {}).items():
         _resolve_key(upstream, f"upstreams.{name}", path, variables)
-        # With one upstream its own timeouts are the timeouts.
-        table["timeouts"] = table.get("timeouts", {}) | upstream.pop("timeouts", {})
+        if "timeouts" in upstream:
+            # What it does not say itself is as for all.
+            upstream["timeouts"] = table.get("timeouts", {}) | upstream["timeouts"]
     return {place: (value, Origin("file", str(path))) for place, value in _leaves(table, ())}
 
 

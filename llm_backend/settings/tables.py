@@ -1,6 +1,6 @@
 """The tables of the configuration file, each with the rules of its own fields."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -31,6 +31,17 @@ class Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Timeouts(Table):
+    """How long an upstream may take."""
+
+    connect_seconds: Seconds = 5
+    first_byte_seconds: Seconds = 600
+    stream_first_byte_seconds: Seconds = 120
+    idle_seconds: Seconds = 120
+    total_seconds: Seconds = 600
+    stream_total_seconds: Seconds = 3600
+
+
 class UpstreamTable(Table):
     """An entry of `[upstreams]`; `url` is None for the built-in echo."""
 
@@ -42,10 +53,14 @@ class UpstreamTable(Table):
     """Where a chat's limit of output is written; None: as `cap_field_of` says."""
     on_disconnect: OnDisconnect = "cancel"
     """What becomes of a stream whose client left: it is ended, or read to its end."""
+    timeouts: Timeouts | None = None
+    """Its own, whole; None: those of all."""
 
-    @property
-    def honoured_cap_field(self) -> CapField:
-        return self.output_cap_field or cap_field_of(self.url)
+    def settled(self, name: str, timeouts: Timeouts) -> "Upstream":
+        """As it stands under that name, with `timeouts` where it has none of its own."""
+        cap_field = self.output_cap_field or cap_field_of(self.url)
+        own = self.timeouts or timeouts
+        return Upstream(name, self.url, self.key, self.allow_http, cap_field, self.on_disconnect, own)
 
     @field_validator("url")
     @classmethod
@@ -71,6 +86,7 @@ class Upstream:
     """Where a chat's limit of output is written."""
     on_disconnect: OnDisconnect = "cancel"
     """What becomes of a stream whose client left."""
+    timeouts: Timeouts = field(default_factory=Timeouts)
 
 
 class PriceTable(Table):
@@ -108,6 +124,8 @@ class ModelSettings(PriceTable):
 
     upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
     """What the upstream calls it; None: the same."""
+    upstream: str | None = None
+    """Who answers; None: the first of `[upstreams]`."""
     context_length: int | None = Field(default=None, gt=0)
     max_output_tokens: int | None = Field(default=None, gt=0)
     image_tokens: Tokens = 4_000
@@ -128,17 +146,6 @@ class ModelSettings(PriceTable):
         if len({price.starts for price in prices}) < len(prices):
             raise ValueError("must not have two prices from the same day")
         return prices
-
-
-class Timeouts(Table):
-    """How long the upstream may take."""
-
-    connect_seconds: Seconds = 5
-    first_byte_seconds: Seconds = 600
-    stream_first_byte_seconds: Seconds = 120
-    idle_seconds: Seconds = 120
-    total_seconds: Seconds = 600
-    stream_total_seconds: Seconds = 3600
 
 
 class Limits(Table):

@@ -1,5 +1,6 @@
 """Which models there are: a name that a client says, who answers to it, and what it is called there."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -8,6 +9,7 @@ from llm_backend.errors import InvalidRequest, Json, ModelNotFound
 from llm_backend.model_ids import RULE, is_model_id, seems_to_chat
 from llm_backend.upstream.listing import Listing
 from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 
 CHATBOT_UI_MODELS = ("gpt-3.5-turbo", "gpt-35-turbo", "gpt-4", "gpt-4-32k")
 """The only ids that chatbot-ui offers its users; it shows nothing where none of them is listed."""
@@ -19,6 +21,8 @@ class Model:
 
     name: str
     upstream_name: str
+    upstream: str | None = None
+    """Who answers; None: the upstream that is asked where nothing else says who."""
     context_length: int | None = None
     max_output_tokens: int | None = None
     image_tokens: int | None = None
@@ -52,16 +56,17 @@ class Route:
 
 
 class Catalogue:
-    """The models of one upstream, under their own names and aliases.
+    """The models of all upstreams, under their own names and aliases.
 
     With models configured, these and the aliases are listed, and what is listed is what may be called. With none, the
-    upstream's list is shown and any name is passed on: upstreams serve names that they do not list (fine-tuned,
-    dated, deployments), and refusing one here would break what works there. What is listed can still be called.
+    upstreams' lists are shown and any name is passed on: upstreams serve names that they do not list (fine-tuned,
+    dated, deployments), and refusing one here would break what works there. What is listed can still be called. A
+    name in several lists is the first one's, a name in none the first upstream's.
     """
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstreams: Upstreams,
         *,
         models: Iterable[Model] = (),
         aliases: Mapping[str, str] | None = None,
@@ -73,11 +78,11 @@ class Catalogue:
         `clock` counts seconds. Raises ValueError where an alias or the default names no configured model, or an alias
         names an alias.
         """
-        self._upstream = upstream
+        self._upstreams = upstreams
         self._models = {model.name: model for model in models}
         self._aliases = dict(aliases or {})
         self._default = default_model
-        self._listing = Listing(upstream, clock)
+        self._listings = {upstream: Listing(upstream, clock) for upstream in upstreams}
         self._check()
 
     async def route(self, model: str) -> Route:
@@ -91,7 +96,10 @@ class Catalogue:
         known = self._models.get(name)
         if self._models and known is None:
             raise no_such_model(model)
-        return Route(self._upstream, name if known is None else known.upstream_name, model, known)
+        if known is None:
+            return Route(await self._lister(name), name, model, None)
+        upstream = self._upstreams.default if known.upstream is None else self._upstreams.get(known.upstream)
+        return Route(upstream, known.upstream_name, model, known)
 
     async def list(self) -> Sequence[Json]:
         """All models and aliases as OpenAI's `Model` objects.
@@ -111,7 +119,32 @@ class Catalogue:
         raise no_such_model(model)
 
     async def close(self) -> None:
-        await self._listing.close()
+        for listing in self._listings.values():
+            await listing.close()
+
+    async def _lister(self, name: str) -> Upstream:
+        """Whose model that is: the first that lists it, else the first of all."""
+        upstreams = list(self._upstreams)
+        if len(upstreams) == 1:
+            return upstreams[0]
+        await self._listed()
+        lists = [(upstream, await self._listings[upstream].known() or {}) for upstream in upstreams]
+        return next((upstream for upstream, listed in lists if name in listed), upstreams[0])
+
+    async def _listed(self) -> Mapping[str, Json] | None:
+        """Join the upstreams' lists, of a name the first; None where none of them was ever able to say."""
+        lists = await asyncio.gather(*(self._listings[upstream].known() for upstream in self._upstreams))
+        known = [listed for listed in lists if listed is not None]
+        joined: dict[str, Json] = {}
+        for listed in known:
+            for name, view in listed.items():
+                joined.setdefault(name, view)
+        return joined if known else None
+
+    async def _current(self) -> Mapping[str, Json]:
+        """As `_listed`. Raises what asking the first upstream raised, where no list was ever there."""
+        listed = await self._listed()
+        return await self._listings[self._upstreams.default].current() if listed is None else listed
 
     def _check(self) -> None:
         for alias, name in self._aliases.items():
@@ -128,14 +161,16 @@ class Catalogue:
     async def _shown(self) -> Mapping[str, Json]:
         """Collect the models under their own names; an alias that was configured hides a model of the same name."""
         if self._models:
-            found = {name: model.view(self._upstream.name) for name, model in self._models.items()}
+            found = {
+                name: model.view(model.upstream or self._upstreams.default.name) for name, model in self._models.items()
+            }
         elif self._default is not None:
             name = self._target(self._default)
-            found = {name: self._alias_view(name, None), **(await self._listing.known() or {})}
+            found = {name: self._alias_view(name, None), **(await self._listed() or {})}
         elif self._aliases:
-            found = dict(await self._listing.known() or {})
+            found = dict(await self._listed() or {})
         else:
-            found = dict(await self._listing.current())
+            found = dict(await self._current())
         return {name: view for name, view in found.items() if name not in self._aliases}
 
     async def _all_aliases(self, wanted: str | None = None) -> Mapping[str, str]:
@@ -145,7 +180,7 @@ class Catalogue:
         """
         if wanted is not None and wanted not in CHATBOT_UI_MODELS:
             return self._aliases
-        taken: Mapping[str, Json] | None = self._models or await self._listing.known()
+        taken: Mapping[str, Json] | None = self._models or await self._listed()
         default = self._stand_in(taken)
         if default is None:
             return self._aliases
@@ -167,7 +202,7 @@ class Catalogue:
         return next(filter(seems_to_chat, listed), None)
 
     def _alias_view(self, name: str, target: Json) -> Json:
-        shown = target or {"object": "model", "created": 0, "owned_by": self._upstream.name}
+        shown = target or {"object": "model", "created": 0, "owned_by": self._upstreams.default.name}
         return {"id": name, **{key: value for key, value in shown.items() if key != "id"}}
 
 

@@ -76,8 +76,10 @@ class HttpTransport:
         return HttpReply(response)
 
     async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+        """Close all connections; a call that comes later opens new ones."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
 
     def _headers(self, call: Outbound) -> dict[str, str]:
         """Join the client's, where they were let through; ours wherever there could be two opinions."""

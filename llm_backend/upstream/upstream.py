@@ -1,7 +1,7 @@
 """One who answers: asked through a circuit, held to deadlines, believed only where the answer has the right shape."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Self
@@ -55,6 +55,8 @@ class Upstream:
         self._transport = transport
         self._timeouts = timeouts
         self._circuit = circuit
+        self._answers = 0
+        self._is_retired = False
 
     async def open(self, call: Outbound) -> Reply:
         """Ask; the answer, with status 2xx, undecoded, of the media type that `call` wants, its body still to come.
@@ -63,16 +65,29 @@ class Upstream:
         must be closed; its body raises UpstreamFailed too, UpstreamTimedOut among them.
         """
         attempt = self._circuit.admit()
+        self._answers += 1
         try:
             reply = await self._answer(call, attempt)
         except UpstreamFailed as error:
             attempt.failed(error)
+            await self._ended()
             raise
         except BaseException:
             attempt.abandoned()
+            await self._ended()
             raise
         attempt.succeeded()
         return reply
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer of its own is still on its way."""
+        return self._answers > 0
+
+    async def retire(self) -> None:
+        """Let go of its connections as soon as no answer is on its way; whoever still asks it is answered."""
+        self._is_retired = True
+        await self._let_go()
 
     def health(self) -> Json:
         """Tell readiness its name, the circuit's state, and the code of its last fault until something succeeds."""
@@ -80,6 +95,15 @@ class Upstream:
 
     async def close(self) -> None:
         await self._transport.close()
+
+    async def _ended(self) -> None:
+        """Count an answer that is over."""
+        self._answers -= 1
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        if self._is_retired and not self._answers:
+            await self._transport.close()
 
     async def _answer(self, call: Outbound, attempt: Attempt) -> "GuardedReply":
         now = asyncio.get_running_loop().time()
@@ -94,7 +118,7 @@ class Upstream:
         except BaseException:
             await reply.close()
             raise
-        return GuardedReply(reply, Watch(idle=self._timeouts.idle, end=end), attempt)
+        return GuardedReply(reply, Watch(idle=self._timeouts.idle, end=end), attempt, self._ended)
 
     async def _check(self, call: Outbound, reply: Reply) -> None:
         """Raise UpstreamFailed where `reply` is not what was asked for."""
@@ -122,8 +146,11 @@ class Upstream:
 class GuardedReply:
     """A good answer, held to its deadlines while it is read, `Reply` of `wire`."""
 
-    def __init__(self, reply: Reply, watch: Watch, attempt: Attempt) -> None:
+    def __init__(self, reply: Reply, watch: Watch, attempt: Attempt, ended: Callable[[], Awaitable[None]]) -> None:
+        """`ended` is called once, when it is closed."""
         self._reply = reply
+        self._ended = ended
+        self._is_closed = False
         self._chunks = reply.chunks()
         self._watch = watch
         self._attempt = attempt
@@ -164,7 +191,12 @@ class GuardedReply:
 
     async def close(self) -> None:
         self._watch.stop()
-        await self._reply.close()
+        try:
+            await self._reply.close()
+        finally:
+            if not self._is_closed:
+                self._is_closed = True
+                await self._ended()
 
 
 async def _explanation(reply: Reply) -> bytes:

@@ -18,6 +18,7 @@ from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.echo import Echo, EchoTransport
 from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 from tests.clocks import SetClock
 from tests.databases import ON_SQLITE
 
@@ -176,7 +177,7 @@ async def test_readiness_and_the_metrics_tell_where_limits_are_kept(database: Da
     metrics = Metrics()
     limits = Limits(make_buckets("redis://127.0.0.1:1/0", 1, fails_closed=False), metrics)
     upstream = Upstream("echo", EchoTransport(Echo()), timeouts=Timeouts(), circuit=Circuit())
-    readiness = Readiness(database, upstream, lambda: False, limits)
+    readiness = Readiness(database, Upstreams([upstream]), lambda: False, limits)
     before = await readiness.report()
 
     await limits.renew()

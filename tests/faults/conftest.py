@@ -60,7 +60,7 @@ async def stage(relay: tuple[Running, FaultyUpstream]) -> AsyncIterator[Stage]:
     """The server, and an upstream on a raw socket that has not been told anything yet."""
     running, upstream = relay
     upstream.forget()
-    asked = running.services.catalogue._upstream
+    asked = running.services.upstreams.default
     asked._circuit = Circuit()
     # Waiting between attempts has tests of its own.
     asked.retries = Retries(lambda _least, _most: 0.0)

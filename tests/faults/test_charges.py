@@ -161,7 +161,7 @@ async def test_an_upstream_that_never_answers_is_paid_for_the_prompt(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Row 2: all at once, for they have to be waited for
-    asked = stage.running.services.catalogue._upstream
+    asked = stage.running.services.upstreams.default
     monkeypatch.setattr(asked, "_timeouts", replace(asked._timeouts, first_byte=1.0, first_byte_streamed=1.0))
     stage.upstream.hangs()
 

@@ -215,7 +215,7 @@ async def test_three_hundred_departures_leave_a_pool_that_works(stage: Stage) ->
         await asyncio.gather(*(leaves(number) for number in range(start, start + 50)))
     await stage.running.quiet()
 
-    session = stage.running.services.catalogue._upstream._transport._session  # type: ignore[attr-defined]
+    session = stage.running.services.upstreams.default._transport._session  # type: ignore[attr-defined]
     assert len(session.connector._acquired) == 0
     assert len(await stage.records()) == len(stage.upstream.requests) == 300
     stage.upstream.forget()

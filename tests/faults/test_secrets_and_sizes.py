@@ -22,7 +22,7 @@ PROMPT_CANARY = "canaryofaprompt7391"
 
 def impatient(running: Running) -> None:
     """Retries come at once: waiting has tests of its own."""
-    running.services.catalogue._upstream.retries = Retries(lambda _least, _most: 0.0)
+    running.services.upstreams.default.retries = Retries(lambda _least, _most: 0.0)
 
 
 def rss_mib() -> int:

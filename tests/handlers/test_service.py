@@ -34,7 +34,7 @@ async def test_the_probes_answer_without_a_key(running: Running) -> None:
     assert orjson.loads(body) == {
         "status": "ok",
         "database": "ok",
-        "upstream": {"name": "echo", "circuit": "closed", "last_error": None},
+        "upstreams": [{"name": "echo", "circuit": "closed", "last_error": None}],
         "limits": "alone",
     }
 

@@ -61,7 +61,7 @@ async def test_an_account_that_is_forgotten_in_one_query_is_seen(
 async def test_a_bug_in_streams_is_seen(relaying: Running, upstream: FaultyUpstream, plant: Plant) -> None:
     async def complained(planted: Plant | None = None) -> str | None:
         upstream.forget()
-        relaying.services.catalogue._upstream._circuit = Circuit()
+        relaying.services.upstreams.default._circuit = Circuit()
         stage = Stage(relaying, upstream, [], len(await relaying.records()))
         with pytest.MonkeyPatch.context() as patch:
             if planted is not None:

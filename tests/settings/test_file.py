@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_backend.settings import Settings, SettingsRefused, Upstream, load_settings, load_with_origins
+from llm_backend.settings import ModelSettings, Settings, SettingsRefused, Upstream, load_settings, load_with_origins
 from tests.settings.loading import Load, refused
 
 FILE = """
@@ -45,8 +45,9 @@ def test_a_file_says_all_that_the_environment_cannot(load_file: Load) -> None:
     assert (settings.upstream.name, settings.upstream.url) == ("local", "http://10.0.0.1:8000/v1")
     assert settings.models["llama-3.1/8b"].input_microusd_per_million == 200_000
     assert settings.aliases == {"chat": "llama-3.1/8b"}
-    assert (settings.timeouts.first_byte_seconds, settings.timeouts.idle_seconds) == (7, 9)
-    assert settings.timeouts.connect_seconds == 5
+    timeouts = settings.upstream.timeouts
+    assert (timeouts.first_byte_seconds, timeouts.idle_seconds, timeouts.connect_seconds) == (7, 9, 5)
+    assert settings.timeouts.first_byte_seconds == 8
     assert settings.limits.stream_queue_bytes == 2048
     assert "prompts, with all that is private in them, ARE WRITTEN TO THE LOG" in settings.warnings[0]
 
@@ -77,14 +78,7 @@ def test_unknown_keys_are_all_refused_with_the_nearest_known_one(load_file: Load
         "unknown key stream_queue_byte; did you mean limits.stream_queue_bytes?",
         "unknown key timeouts.first_byte_second; did you mean timeouts.first_byte_seconds?",
         "unknown key upstreams.a.urll; did you mean upstreams.a.url?",
-        (
-            "unknown key models.m.zzz; known here: audio_input_microusd_per_million, "
-            "audio_output_microusd_per_million, audio_tokens_per_minute, cached_input_microusd_per_million, "
-            "characters_microusd_per_million, concurrent_requests, context_length, image_input_microusd_per_million, "
-            "image_tokens, images_microusd_per_million, input_microusd_per_million, max_output_tokens, "
-            "output_microusd_per_million, page_tokens, prices, reasoning_microusd_per_million, requests_per_minute, "
-            "seconds_microusd_per_million, tokens_per_minute, upstream_model."
-        ),
+        f"unknown key models.m.zzz; known here: {', '.join(sorted(ModelSettings.model_fields))}.",
     ]
 
 
@@ -117,10 +111,17 @@ def test_an_upstream_without_a_url_is_refused(load_file: Load) -> None:
     assert problem.startswith("upstreams.local.url (file ")
 
 
-def test_two_upstreams_are_refused_by_name(load_file: Load) -> None:
-    (problem,) = refused(load_file, '[upstreams.a]\nurl = "https://a"\n[upstreams.b]\nurl = "https://b"\n')
+def test_several_upstreams_each_have_their_own_manner_and_timeouts(load_file: Load) -> None:
+    settings = load_file(
+        '[upstreams.a]\nurl = "https://a"\ntimeouts = { idle_seconds = 1 }\n'
+        '[upstreams.b]\nurl = "https://api.openai.com/v1"\n[timeouts]\nconnect_seconds = 2\n'
+    )
 
-    assert "(a, b)" in problem
+    first, second = settings.every_upstream
+    assert settings.upstream == first
+    assert [each.output_cap_field for each in (first, second)] == ["max_tokens", "max_completion_tokens"]
+    assert [each.timeouts.idle_seconds for each in (first, second)] == [1, 120]
+    assert [each.timeouts.connect_seconds for each in (first, second)] == [2, 2]
 
 
 def test_plain_http_in_the_file_is_allowed_in_the_file(load_file: Load) -> None:
@@ -166,6 +167,7 @@ def test_an_upstreams_key_may_stand_in_a_file_beside_the_file(load_file: Load, t
         ('[models.m]\n[aliases]\na = "n"', "which is no model of the file"),
         ('[models.m]\n[models.n]\n[aliases]\nm = "n"', "is the name of a model too"),
         ('[aliases]\na = "b"\nb = "c"', "which is an alias itself"),
+        ('[upstreams.a]\nurl = "echo"\n[models.m]\nupstream = "b"', 'models."m".upstream names "b"'),
         ('default_model = "n"\n[models.m]', "DEFAULT_MODEL names"),
         ('[aliases]\n"a\\u0007" = "b"', "none of them a control"),
         ('[aliases]\na = "\\u0085"', "none of them a control"),

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from llm_backend.upstream.catalogue import Catalogue
@@ -11,6 +11,7 @@ from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 from tests.clocks import SetClock
 from tests.upstream.raw import answer, raw_upstream
 
@@ -36,17 +37,21 @@ class Lister:
 
 
 @asynccontextmanager
-async def catalogue(lister: Lister, **options: Any) -> AsyncIterator[Catalogue]:
-    async with raw_upstream(then=lister.answer) as raw:
-        transport = HttpTransport(raw.url, None)
-        clock = lister.clock.monotonic
-        upstream = Upstream("main", transport, timeouts=Timeouts(), circuit=Circuit(clock))
-        made = Catalogue(upstream, clock=clock, **options)
-        try:
-            yield made
-        finally:
-            await made.close()
-            await upstream.close()
+async def catalogue(lister: Lister, *others: Lister, **options: Any) -> AsyncIterator[Catalogue]:
+    """Of the upstream `main`, and of one more for each of the `others`: `other 1` and so on."""
+    clock = lister.clock.monotonic
+    async with AsyncExitStack() as stack:
+        every = []
+        for number, each in enumerate((lister, *others)):
+            raw = await stack.enter_async_context(raw_upstream(then=each.answer))
+            name = f"other {number}" if number else "main"
+            transport = HttpTransport(raw.url, None)
+            every.append(Upstream(name, transport, timeouts=Timeouts(), circuit=Circuit(clock)))
+        upstreams = Upstreams(every)
+        stack.push_async_callback(upstreams.close)
+        made = Catalogue(upstreams, clock=clock, **options)
+        stack.push_async_callback(made.close)
+        yield made
 
 
 async def ids(made: Catalogue) -> list[str]:
@@ -55,6 +60,7 @@ async def ids(made: Catalogue) -> list[str]:
 
 async def answered(made: Catalogue) -> None:
     """Wait until the question that is under way has its answer."""
-    asking = made._listing._asking
+    (listing,) = made._listings.values()
+    asking = listing._asking
     assert asking is not None
     await asking

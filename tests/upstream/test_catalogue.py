@@ -5,6 +5,7 @@ import pytest
 from llm_backend.errors import (
     InvalidRequest,
     ModelNotFound,
+    UpstreamFailed,
 )
 from llm_backend.upstream.catalogue import Model
 from tests.upstream.listers import Lister, catalogue, ids
@@ -68,6 +69,32 @@ async def test_any_other_model_is_passed_on_without_asking_for_the_list(lister: 
     assert (route.upstream_model, route.model) == ("ft:unlisted", None)
     assert (short.upstream_model, short.public_model) == ("small-chat", "mini")
     assert lister.asked == 0
+
+
+async def test_of_several_upstreams_each_answers_for_what_it_lists(lister: Lister) -> None:
+    other = Lister()
+    other.names = ("gpt-4", "large-chat")
+    async with catalogue(lister, other) as made:
+        listed = await ids(made)
+        routes = [await made.route(name) for name in ("gpt-4", "large-chat", "ft:unlisted")]
+
+    assert listed[:4] == ["text-embedding-3", "small-chat", "gpt-4", "large-chat"]
+    assert [(route.upstream.name, route.upstream_model) for route in routes] == [
+        ("main", "gpt-4"),
+        ("other 1", "large-chat"),
+        ("main", "ft:unlisted"),
+    ]
+
+
+async def test_a_list_that_is_away_takes_no_other_with_it(lister: Lister) -> None:
+    other = Lister()
+    lister.status, other.names = "500 Internal Server Error", ("large-chat",)
+    async with catalogue(lister, other) as made:
+        assert "large-chat" in await ids(made)
+        other.status = "500 Internal Server Error"
+    async with catalogue(lister, other) as made:
+        with pytest.raises(UpstreamFailed):
+            await made.list()
 
 
 async def test_an_unlisted_model_is_not_shown(lister: Lister) -> None:

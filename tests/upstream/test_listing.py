@@ -18,6 +18,7 @@ from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.listing import Listing
 from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 from tests.upstream.listers import Lister, answered, catalogue, ids
 from tests.upstream.raw import raw_upstream
 
@@ -76,7 +77,7 @@ async def test_nobody_waits_for_a_list_that_hangs_while_one_is_known(lister: Lis
 async def test_a_first_list_that_hangs_has_timed_out_and_is_asked_for_again_later(lister: Lister) -> None:
     lister.gate.clear()
     async with catalogue(lister) as made:
-        listing = Listing(made._upstream, lister.clock.monotonic, ask_seconds=0.05)
+        listing = Listing(made._upstreams.default, lister.clock.monotonic, ask_seconds=0.05)
         with pytest.raises(UpstreamTimedOut):
             await listing.current()
         assert await listing.known() is None
@@ -192,7 +193,7 @@ async def test_an_upstream_that_is_not_there_is_unreachable() -> None:
         pass
     transport = HttpTransport(raw.url, None)
     upstream = Upstream("main", transport, timeouts=Timeouts(), circuit=Circuit())
-    made = Catalogue(upstream)
+    made = Catalogue(Upstreams([upstream]))
 
     with pytest.raises(LLMBackendError) as caught:
         await made.list()

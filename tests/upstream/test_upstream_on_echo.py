@@ -11,6 +11,7 @@ from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.echo import Echo, EchoTransport
 from llm_backend.upstream.upstream import Upstream
+from llm_backend.upstream.upstreams import Upstreams
 from llm_backend.upstream.wire import Outbound
 
 
@@ -78,7 +79,7 @@ async def test_an_endless_answer_of_echo_is_refused(upstream: Upstream) -> None:
 
 
 async def test_without_a_key_echo_stands_in_for_chatbot_uis_models(upstream: Upstream) -> None:
-    catalogue = Catalogue(upstream)
+    catalogue = Catalogue(Upstreams([upstream]))
     route = await catalogue.route("gpt-4")
     listed = [model["id"] for model in await catalogue.list()]
     await catalogue.close()
