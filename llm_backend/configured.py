@@ -68,6 +68,7 @@ def model(name: str, model: ModelSettings) -> Model:
         context_length=model.context_length,
         max_output_tokens=model.max_output_tokens,
         image_tokens=model.image_tokens,
+        made_image_tokens=model.made_image_tokens,
         audio_tokens_per_minute=model.audio_tokens_per_minute,
         page_tokens=model.page_tokens,
     )

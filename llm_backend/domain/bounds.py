@@ -51,10 +51,17 @@ class Sizes:
     """What a model counts at most for what is no text."""
 
     image_tokens: int = 4_000
+    """Of a picture that is shown."""
+    made_image_tokens: int = 6_240
+    """Of one that is made."""
     audio_tokens_per_minute: int = 2_000
     page_tokens: int = 5_000
     context_tokens: int = UNKNOWN_CONTEXT
     """Of a file of unknown size, and of what a tool of the upstream finds."""
+
+    def sound(self, seconds: int) -> int:
+        """Of so many seconds of sound."""
+        return _up(seconds * self.audio_tokens_per_minute, 60)
 
     def audio(self, encoded: int, form: Json) -> int:
         """Of a sound of so many base64 characters in this format, or in one that is not known."""

@@ -15,6 +15,9 @@ from llm_backend.upstream.catalogue import Model
 COMPLETION_TOKENS = 16
 """What OpenAI gives on `/completions` where no length is named."""
 
+SIZES = ("image_tokens", "made_image_tokens", "audio_tokens_per_minute", "page_tokens")
+"""What is configured of each model."""
+
 TOLERANCE_PERCENT = 10
 TOLERANCE_TOKENS = 64
 """How far an upstream may pass its cap before it is cut: they count the last tokens differently."""
@@ -129,6 +132,6 @@ def sizes_of(model: Model | None) -> Sizes:
     """What is no text counts at this model."""
     if model is None:
         return Sizes()
-    sizes = {name: getattr(model, name) for name in ("image_tokens", "audio_tokens_per_minute", "page_tokens")}
+    sizes = {name: getattr(model, name) for name in SIZES}
     known = {name: size for name, size in sizes.items() if size is not None}
     return Sizes(**known, **({"context_tokens": model.context_length} if model.context_length else {}))

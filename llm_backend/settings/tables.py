@@ -130,6 +130,8 @@ class ModelSettings(PriceTable):
     max_output_tokens: int | None = Field(default=None, gt=0)
     image_tokens: Tokens = 4_000
     """The most that one image counts: OpenAI's models but gpt-4o-mini, Claude and Gemini stay below."""
+    made_image_tokens: Tokens = 6_240
+    """The most that one image counts which it makes: what OpenAI says of gpt-image-1's finest."""
     audio_tokens_per_minute: Tokens = 2_000
     """OpenAI counts 600 of what it hears, Gemini 1,920."""
     page_tokens: Tokens = 5_000

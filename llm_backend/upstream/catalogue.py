@@ -27,6 +27,7 @@ class Model:
     max_output_tokens: int | None = None
     image_tokens: int | None = None
     """The most that one image counts."""
+    made_image_tokens: int | None = None
     audio_tokens_per_minute: int | None = None
     page_tokens: int | None = None
 
