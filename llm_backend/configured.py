@@ -4,9 +4,9 @@ from datetime import date
 
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs
 from llm_backend.domain.clock import Clock
+from llm_backend.domain.piped import StreamLimits
 from llm_backend.domain.prices import Dated, Prices
 from llm_backend.domain.sheet import Terms
-from llm_backend.domain.streams import StreamLimits
 from llm_backend.domain.usage import Price
 from llm_backend.settings import ModelSettings, PriceTable, Settings
 from llm_backend.settings import Upstream as Configured

@@ -1,4 +1,4 @@
-"""Answers that come whole."""
+"""Answers that come whole: JSON, or a text where that was asked for."""
 
 import asyncio
 from collections.abc import Mapping
@@ -12,18 +12,23 @@ from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally, objects
 from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
+from llm_backend.upstream.bodies import whole
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
+
+JSON = "application/json"
+TEXT = "text/plain"
 
 _COMPLETED = Ending("completed", upstream_status=HTTP_OK)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer: JSON bytes, and the upstream's headers that are passed down."""
+    """A whole answer: its bytes, and the upstream's headers that are passed down."""
 
     body: bytes
     headers: Mapping[str, str]
+    media_type: str = JSON
 
 
 class WholeAnswer(Exchange):
@@ -38,21 +43,26 @@ class WholeAnswer(Exchange):
     async def _work(self) -> Answer:
         reply = await self._attempts.open()
         try:
-            content, body = await self._received(reply)
+            answer = await self._received(reply)
         except LLMBackendError as error:
             await self._attempts.settle_failed(error)
             raise
-        kept = Kept(content, passed_on=body)
-        await self._attempts.settle_answered(_COMPLETED, content.get("usage"), _text(content), kept)
-        return Answer(body, passed_down(reply.headers))
+        content = answer.content
+        kept = Kept(content, answer.media_type, answer.body)
+        raw = content.get("usage") if isinstance(content, dict) else None
+        await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
+        return Answer(answer.body, passed_down(reply.headers), answer.media_type)
 
-    async def _received(self, reply: Reply) -> tuple[Json, bytes]:
-        """The answer, parsed and as it is passed on. Lets go of the upstream, whose part is over here."""
+    async def _received(self, reply: Reply) -> "_Received":
+        """The answer, as it is passed on. Lets go of the upstream, whose part is over here."""
         try:
             with self._interruption.listening():
-                raw = await reply.read()
+                raw = await whole(reply.chunks(), self._trade.answer_bytes)
+            media_type = reply.headers.get("content-type", "")
+            if self.work.accept == TEXT and media_type.startswith("text/"):
+                return _Received(_decoded(raw), raw, f"{media_type.partition(';')[0]}; charset=utf-8")
             content, strict = self._parsed(raw)
-            return content, self._renamed(strict, content)
+            return _Received(content, self._renamed(strict, content), JSON)
         finally:
             await reply.close()
 
@@ -63,7 +73,7 @@ class WholeAnswer(Exchange):
         except orjson.JSONDecodeError:
             raise UpstreamInvalid("The upstream's answer is not JSON.", should_retry=False) from None
         expected = self._trade.contents
-        if isinstance(content, dict) and isinstance(content.get(expected), list):
+        if isinstance(content, dict) and (expected is None or isinstance(content.get(expected), list | str)):
             return content, strict
         # Some upstreams say with the status 200 that something went wrong.
         found = self._attempts.route.upstream.refusals.inside(content)
@@ -71,7 +81,7 @@ class WholeAnswer(Exchange):
 
     def _renamed(self, raw: bytes, content: Json) -> bytes:
         """The upstream's own bytes, unless the client knows the model by another name."""
-        if self._alias is None:
+        if self._alias is None or "model" not in content:
             return raw
         try:
             return orjson.dumps({**content, "model": self._alias})
@@ -79,8 +89,30 @@ class WholeAnswer(Exchange):
             raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Received:
+    """What came, and what of it is passed on."""
+
+    content: Json
+    """Parsed; a text as it is."""
+    body: bytes
+    media_type: str
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise UpstreamInvalid("The upstream's answer is not UTF-8.", should_retry=False) from None
+
+
 def _text(content: Json) -> str:
-    """The text of all choices: what its tokens are counted by, or learnt from."""
+    """All text of an answer: what its tokens are counted by, or learnt from."""
+    if isinstance(content, str):
+        return content
+    if isinstance(content.get("text"), str):
+        text: str = content["text"]
+        return text
     tally = Tally()
     for choice in objects(content.get("choices")):
         tally.see({"choices": [{"delta": choice.get("message"), "text": choice.get("text")}]})

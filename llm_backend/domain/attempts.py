@@ -18,6 +18,7 @@ from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
 from llm_backend.domain.work import Attempt, Ending, Work
 from llm_backend.errors import Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
 from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.forms import Form
 from llm_backend.upstream.headers import passed_up
 from llm_backend.upstream.wire import Outbound, Reply
 
@@ -36,6 +37,7 @@ class Attempts:
         """`at_least`: what an estimate becomes, given what has come of the answer."""
         self.route = route
         self._work = work
+        self._trade = trade
         self._bench = bench
         self._interruption = interruption
         self._at_least = at_least
@@ -129,6 +131,7 @@ class Attempts:
             await self.settle(self._at_least(counted), ending, kept=kept)
             return
         self._sizing.learn(reported, size)
+        reported = reported.completed(guessed)
         is_implausible = reported.is_inconsistent or reported.is_far_below(guessed)
         await self.settle(reported, ending.flagged(usage_implausible=is_implausible), kept=kept)
 
@@ -192,14 +195,18 @@ class Attempts:
 
     def _outbound(self, attempt: Attempt) -> Outbound:
         """Our own serialisation of what was validated and reserved, with the upstream's name for the model."""
-        body = self._sizing.sent(attempt.grant)
-        if self._work.streamed:
-            # Asked for always: without it no stream could be metered.
-            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
-        sent = orjson.dumps(body)
-        if self._bench.logs_prompts:
-            log.info("prompt", request_id=self._work.request_id, prompt=sent.decode())
+        work, sent = self._work, self._sizing.sent(attempt.grant)
+        body = sent if isinstance(sent, Form) else self._written(sent)
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
-        deadline = None if self._work.streamed else self._deadline
-        return Outbound("POST", self._work.path, sent, self._work.streamed, passed_up(self._work.headers), deadline)
+        deadline = None if work.streamed else self._deadline
+        return Outbound("POST", work.path, body, work.streamed, passed_up(work.headers), deadline, accept=work.accept)
+
+    def _written(self, body: dict[str, Json]) -> bytes:
+        if self._work.streamed and self._trade.asks_usage:
+            # Asked for always: without it no stream could be metered.
+            body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
+        written = orjson.dumps(body)
+        if self._bench.logs_prompts:
+            log.info("prompt", request_id=self._work.request_id, prompt=written.decode())
+        return written

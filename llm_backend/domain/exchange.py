@@ -35,6 +35,8 @@ class Exchange(ABC):
 
     def start(self) -> asyncio.Task[Any]:
         """Begin; whoever starts it keeps the task, so that it is neither lost nor left behind."""
+        if self.work.form is not None:
+            self.work.form.kept()
         self.task = asyncio.create_task(self._run(), name=f"exchange {self.work.request_id}")
         return self.task
 
@@ -94,6 +96,8 @@ class Exchange(ABC):
         try:
             return await self._work()
         finally:
+            if self.work.form is not None:
+                self.work.form.close()
             await self._attempts.close()
 
     @abstractmethod

@@ -8,8 +8,10 @@ import structlog
 
 from llm_backend.domain.answers import WholeAnswer
 from llm_backend.domain.bench import Bench
+from llm_backend.domain.binaries import BinaryAnswer
 from llm_backend.domain.exchange import Exchange
-from llm_backend.domain.streams import StreamedAnswer, StreamLimits
+from llm_backend.domain.piped import StreamLimits
+from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
@@ -43,6 +45,12 @@ class Exchanges:
         work.caller.may_use(work.body["model"])
         route = await self._catalogue.route(work.body["model"])
         return self._started(StreamedAnswer(work, trade, route, self._bench, self._limits))
+
+    async def binary(self, work: Work, trade: Trade) -> BinaryAnswer:
+        """An exchange whose answer comes as bytes. Raises ModelNotFound, and PermissionDenied for the model."""
+        work.caller.may_use(work.body["model"])
+        route = await self._catalogue.route(work.body["model"])
+        return self._started(BinaryAnswer(work, trade, route, self._bench, self._limits))
 
     @property
     def running(self) -> int:

@@ -40,7 +40,7 @@ class Fitting(Sizing):
 
     def sent(self, grant: Grant) -> dict[str, Json]:
         """The body to send: with the cap that was granted, in the one field that the upstream honours."""
-        body = super().sent(grant)
+        body: dict[str, Json] = {**self._work.body, "model": self._route.upstream_model}
         if self._is_capped(grant):
             body = capped(
                 body, cap_field(self._work.path, self._route.upstream.manner.output_cap_field), grant.output_tokens

@@ -25,7 +25,6 @@ from llm_backend.errors import (
 from llm_backend.storage import idempotency as storage
 from llm_backend.storage.database import Database
 from llm_backend.storage.idempotency import Claim, Held
-from llm_backend.streaming.sse import DONE
 
 PARAM = "Idempotency-Key"
 ADMIN = "admin"
@@ -187,7 +186,7 @@ class Once:
         self._renewing = asyncio.create_task(self._renew(), name=f"idempotency {claim.request_id}")
 
     def record(self, block: bytes) -> None:
-        """Note a framed event that the client gets, or would have got had it stayed."""
+        """Note a piece of the answer that the client gets, or would have got had it stayed."""
         self._size += len(block)
         if self._size <= RESULT_LIMIT:
             self._blocks.append(block)
@@ -199,15 +198,19 @@ class Once:
         """Note that it is charged, where the client gets something else than the upstream's answer: see `answered`."""
         self._is_charged = self._is_made_later = True
 
-    async def keep(self, session: AsyncSession, status: int, content_type: str, body: bytes | None) -> None:
-        """Keep the answer, in the transaction that settles it; `body` None stands for the events recorded so far.
+    async def keep(
+        self, session: AsyncSession, status: int, content_type: str, body: bytes | None, ending: bytes = b""
+    ) -> None:
+        """Keep the answer, in the transaction that settles it.
+
+        `body` None stands for what was recorded so far, and `ending` behind it.
 
         Nothing is kept yet where the client gets something else.
         """
         if self._is_made_later:
             return
         self._is_charged = self._is_noted = True
-        told = Told(status, content_type, b"".join((*self._blocks, DONE)) if body is None else body)
+        told = Told(status, content_type, b"".join((*self._blocks, ending)) if body is None else body)
         result = None if self._size > RESULT_LIMIT else self._idempotency.results.seal(told, self._claim)
         await storage.finish(session, self._claim, status, result)
 

@@ -21,6 +21,8 @@ class Kept:
     """Of the answer, as it is told again under an Idempotency-Key."""
     passed_on: bytes | None = None
     """The body, where it came in one piece."""
+    ending: bytes = b""
+    """What followed what was recorded while it came."""
 
 
 def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_charged: bool) -> Also | None:
@@ -35,7 +37,7 @@ def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_
         if once is None:
             return
         if ending.status == "completed":
-            await once.keep(session, HTTP_OK, kept.media_type, kept.passed_on)
+            await once.keep(session, HTTP_OK, kept.media_type, kept.passed_on, kept.ending)
         else:
             await once.fail(session, ending.error, charged=is_charged)
 

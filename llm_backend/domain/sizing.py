@@ -8,6 +8,7 @@ from llm_backend.domain.usage import Price, Usage
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
 from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.forms import Form
 
 
 class Sizing(ABC):
@@ -36,8 +37,10 @@ class Sizing(ABC):
         """The output that the client asked for; 0 where it named no length."""
         return 0
 
-    def sent(self, grant: Grant) -> dict[str, Json]:  # noqa: ARG002 (most are sent as they are)
+    def sent(self, grant: Grant) -> dict[str, Json] | Form:  # noqa: ARG002 (most are sent as they are)
         """The body to send, with the upstream's name for the model."""
+        if self._work.form is not None:
+            return self._work.form.replaced(model=self._route.upstream_model)
         return {**self._work.body, "model": self._route.upstream_model}
 
     def cut_at(self, grant: Grant) -> int | None:  # noqa: ARG002 (most cannot run away)

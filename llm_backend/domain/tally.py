@@ -20,8 +20,9 @@ class Tally:
         return "".join(self._texts)
 
     def see(self, chunk: Json) -> None:
-        """Take one parsed chunk, of chat (`delta`) or of completions (`text`)."""
+        """Take one parsed chunk, of chat (`delta`) or of completions (`text`), or an event that says a `delta`."""
         before = self.text_bytes
+        self._add(chunk.get("delta"))
         for choice in objects(chunk.get("choices")):
             self._add(choice.get("text"))
             self._see_delta(choice.get("delta"))

@@ -10,14 +10,23 @@ from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
 from llm_backend.streaming.chunks import Admitted, ChatChunks, TextChunks
+from llm_backend.streaming.sse import EVENT_LIMIT
+from llm_backend.upstream.bodies import BODY_LIMIT
 from llm_backend.upstream.catalogue import Route
 
 
 class Events(Protocol):
     """One stream's events, judged as they come."""
 
-    usage: Json
-    """What the upstream said was used; None where it said nothing."""
+    @property
+    def usage(self) -> Json:
+        """What the upstream said was used; None where it said nothing."""
+        ...
+
+    @property
+    def ending(self) -> bytes:
+        """What the client gets at a good end, framed."""
+        ...
 
     @property
     def finished(self) -> bool:
@@ -29,7 +38,7 @@ class Events(Protocol):
         ...
 
     def conclude(self) -> tuple[bytes, ...]:
-        """What is still owed at a good end."""
+        """What is still owed before that."""
         ...
 
 
@@ -47,12 +56,18 @@ class Trade:
     """Below an upstream's base URL."""
     sizing: Callable[[Work, Route, Bench], Sizing]
     """What it may use, and has used."""
-    contents: str
-    """The list without which a whole answer is none."""
+    contents: str | None = None
+    """The list or text without which a whole answer in JSON is none."""
     events: MakeEvents | None = None
     """None where it does not stream."""
+    asks_usage: bool = False
+    """Whether a stream says what it used only where it is asked to."""
+    answer_bytes: int = BODY_LIMIT
+    """The largest whole answer that is read."""
+    event_bytes: int = EVENT_LIMIT
+    """The largest event."""
 
 
-CHAT = Trade(path="/chat/completions", sizing=Fitting, contents="choices", events=ChatChunks)
-COMPLETIONS = Trade(path="/completions", sizing=Continuing, contents="choices", events=TextChunks)
+CHAT = Trade(path="/chat/completions", sizing=Fitting, contents="choices", events=ChatChunks, asks_usage=True)
+COMPLETIONS = Trade(path="/completions", sizing=Continuing, contents="choices", events=TextChunks, asks_usage=True)
 EMBEDDINGS = Trade(path="/embeddings", sizing=Reading, contents="data")

@@ -15,6 +15,7 @@ from llm_backend.domain.identity import Caller
 from llm_backend.domain.usage import Basis, Price, Usage
 from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
 from llm_backend.storage.usage import UsageRecord
+from llm_backend.upstream.forms import Form
 
 Status = Literal["completed", "incomplete", "failed"]
 """Whether the whole answer came, a part of it, or nothing."""
@@ -48,6 +49,10 @@ class Work:
     """Whether an attempt whose outcome is unknown is charged nothing."""
     keep: Keep | None = None
     """What is to be kept of a complete answer."""
+    form: Form | None = None
+    """What is sent in place of the body, which then holds its text fields; the exchange keeps it while it needs it."""
+    accept: str | None = None
+    """The media type that is asked for, where it is neither JSON nor events."""
     once: Once | None = None
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
 

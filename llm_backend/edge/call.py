@@ -13,6 +13,7 @@ from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
+from llm_backend.upstream.forms import Form
 
 CALL = "llm_backend.call"
 """Where the call stands in the ASGI scope."""
@@ -35,7 +36,9 @@ class Call:
     started: float = field(default_factory=perf_counter)
     caller: Caller | None = None
     body: Json = None
-    """The parsed and validated JSON body."""
+    """The parsed and validated JSON body; of a form its text fields, files as their names."""
+    form: Form | None = None
+    """The form that came as a body."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """The typed path and query parameters, under Python names (`include[]` is `include`)."""
     log: dict[str, Any] = field(default_factory=dict)
@@ -72,12 +75,26 @@ class Call:
     def elapsed_ms(self) -> int:
         return int((perf_counter() - self.started) * 1000)
 
-    def work(self, path: str, *, streamed: bool) -> Work:
-        """What the caller asks of an upstream at `path` (below its base URL). For authenticated operations."""
+    def work(self, path: str, *, streamed: bool, accept: str | None = None) -> Work:
+        """What the caller asks of an upstream at `path` (below its base URL). For authenticated operations.
+
+        `accept`: the media type of the answer, where it is neither JSON nor events.
+        """
         operation_id = self.operation_id
         if self.caller is None or operation_id is None:
             raise AssertionError("An operation that costs something has a caller.")
-        return Work(self.caller, self.request_id, operation_id, path, self.body, self.headers, streamed, once=self.once)
+        return Work(
+            self.caller,
+            self.request_id,
+            operation_id,
+            path,
+            self.body,
+            self.headers,
+            streamed,
+            form=self.form,
+            accept=accept,
+            once=self.once,
+        )
 
     async def departed(self) -> None:
         """Returns when the client has gone (a half-close counts: it is the only sign that ASGI gives)."""

@@ -10,7 +10,7 @@ from llm_backend.domain.idempotency import PARAM, Keyed, Once, Tell
 from llm_backend.domain.results import Told
 from llm_backend.edge import problems
 from llm_backend.edge.call import Call
-from llm_backend.edge.replies import EVENT_STREAM_HEADERS, EventStream
+from llm_backend.edge.replies import EVENT_STREAM_HEADERS, PipedReply
 from llm_backend.errors import InvalidRequest, LLMBackendError
 
 HEADER = "idempotency-key"
@@ -52,7 +52,7 @@ async def _first(once: Once, answer: Callable[[], Awaitable[Response]]) -> Respo
         # Interrupted: what was begun may still be under way, and ends without us.
         once.leave()
         raise
-    if isinstance(response, EventStream):
+    if isinstance(response, PipedReply):
         once.follow(response.settled())
     else:
         await once.answered(Told(response.status_code, response.headers["content-type"], bytes(response.body)))

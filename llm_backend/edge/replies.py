@@ -9,7 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.exchange import Exchange
-from llm_backend.domain.streams import StreamedAnswer
+from llm_backend.domain.piped import PipedAnswer
 from llm_backend.domain.trades import Trade
 from llm_backend.edge.call import Call
 from llm_backend.edge.intake import Departed
@@ -30,27 +30,40 @@ def json_reply(value: Json, status: int = 200, headers: Mapping[str, str] | None
 async def exchanged(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body: whole, or as events where the caller asked for a stream."""
     if call.body.get("stream"):
-        return await _streamed(call, trade)
+        return await streamed(call, trade)
     return await whole(call, trade)
 
 
-async def whole(call: Call, trade: Trade) -> Response:
-    """The upstream's answer to the call's body in one piece, of an operation that knows no other."""
+async def whole(call: Call, trade: Trade, accept: str | None = None) -> Response:
+    """The upstream's answer to the call's body in one piece; in JSON, or of the type `accept`."""
     call.log["model"] = call.body["model"]
-    exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False), trade)
+    exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False, accept=accept), trade)
     watcher = _abandoning(call, exchange)
     try:
         answer = await exchange.answer()
     finally:
         watcher.cancel()
         call.log.update(exchange.summary)
-    headers = {**_told(exchange, answer.headers), "content-type": "application/json"}
+    headers = {**_told(exchange, answer.headers), "content-type": answer.media_type}
     return Response(answer.body, 200, headers)
 
 
-async def _streamed(call: Call, trade: Trade) -> Response:
+async def streamed(call: Call, trade: Trade) -> Response:
+    """The upstream's answer to the call's body as events."""
     call.log["model"] = call.body["model"]
-    exchange = await call.services.exchanges.stream(call.work(trade.path, streamed=True), trade)
+    work = call.work(trade.path, streamed=True)
+    return await _piped(call, await call.services.exchanges.stream(work, trade), EVENT_STREAM_HEADERS)
+
+
+async def binary(call: Call, trade: Trade) -> Response:
+    """The upstream's answer to the call's body in bytes, as they come."""
+    call.log["model"] = call.body["model"]
+    work = call.work(trade.path, streamed=False, accept="*/*")
+    return await _piped(call, await call.services.exchanges.binary(work, trade), {})
+
+
+async def _piped(call: Call, exchange: PipedAnswer, own: Mapping[str, str]) -> Response:
+    """An answer that goes out while it comes; `own`: headers that it always has."""
     watcher = _abandoning(call, exchange)
     try:
         headers = await exchange.begun()
@@ -59,7 +72,7 @@ async def _streamed(call: Call, trade: Trade) -> Response:
         exchange.abandon()
         call.log.update(exchange.summary)
         raise
-    return EventStream(call, exchange, _told(exchange, headers), watcher)
+    return PipedReply(call, exchange, {**_told(exchange, headers), **own}, watcher)
 
 
 def _told(exchange: Exchange, headers: Mapping[str, str]) -> dict[str, str]:
@@ -80,13 +93,13 @@ def _abandoning(call: Call, exchange: Exchange) -> asyncio.Task[None]:
     return asyncio.create_task(watch())
 
 
-class EventStream(Response):
-    """The events of an exchange. Only reads: that it ends, however it ends, settles nothing."""
+class PipedReply(Response):
+    """An exchange's answer, piece by piece. Only reads: that it ends, however it ends, settles nothing."""
 
     def __init__(
-        self, call: Call, exchange: StreamedAnswer, headers: Mapping[str, str], watcher: asyncio.Task[None]
+        self, call: Call, exchange: PipedAnswer, headers: Mapping[str, str], watcher: asyncio.Task[None]
     ) -> None:
-        super().__init__(None, 200, {**headers, **EVENT_STREAM_HEADERS})
+        super().__init__(None, 200, headers)
         # An answer of unknown length: Starlette would declare it empty.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._call = call
@@ -106,6 +119,8 @@ class EventStream(Response):
                 # Nobody is there to be told the end; the log's line is to say what it came to.
                 await self._exchange.settled()
                 raise Departed
+            if self._exchange.broken_by is not None:
+                raise self._exchange.broken_by
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             # No await here: when the client has left, every one of them fails.

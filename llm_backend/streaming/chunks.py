@@ -8,6 +8,7 @@ import orjson
 
 from llm_backend import json_text
 from llm_backend.errors import Json, UpstreamInvalid
+from llm_backend.streaming.sse import DONE
 from llm_backend.streaming.tool_calls import ToolCalls, number, written
 
 
@@ -20,6 +21,8 @@ class Admitted(NamedTuple):
     """What the client gets of it, in order: none where it is withheld, two where text and ending had to part."""
     error: Json = None
     """What the upstream said went wrong, an object or a text, not redacted; then nothing of it may be sent."""
+    name: str | None = None
+    """Of the events that the client gets, where they have one."""
 
 
 class _Choice:
@@ -43,6 +46,7 @@ class _Chunks(ABC):
 
     OBJECT: ClassVar[str]
     ID_PREFIX: ClassVar[str]
+    ending: ClassVar[bytes] = DONE
 
     def __init__(self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str]) -> None:
         self.usage: Json = None

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from math import inf
 from typing import Self
 
 from llm_backend.streaming.sse import KEEP_ALIVE
@@ -23,7 +24,8 @@ class Pipe:
 
     `limit_bytes`: what may lie unread before the writer waits; a larger block passes alone.
     `stall_seconds`: how long the writer waits for a reader that takes nothing.
-    `keep_alive_seconds`: after so long without a block the reader gets a comment, counted from the pipe's making on.
+    `keep_alive_seconds`: after so long without a block the reader gets a comment, counted from the pipe's making on;
+    infinite where it gets none.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class Pipe:
         """Wait until something is put, the pipe ends, or it has been silent for long."""
         if self._arrival is not None:
             raise RuntimeError("the pipe has a reader already")
-        if self._timer is None:
+        if self._timer is None and self._keep_alive_seconds < inf:
             self._arm()
         self._arrival = arrival = self._loop.create_future()
         try:

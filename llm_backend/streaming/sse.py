@@ -9,11 +9,8 @@ import orjson
 
 from llm_backend.errors import Json, UpstreamInvalid
 
-LINE_LIMIT = 1 << 20
-"""Bytes of one line, its field name included."""
-
 EVENT_LIMIT = 1 << 20
-"""Bytes of one event's data, the line feeds that join it included."""
+"""Bytes of one event's data, the line feeds that join it included, where nothing else is said."""
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -38,9 +35,11 @@ class Splitter:
     an event with neither data nor a name. Takes time linear in the bytes, however they are cut.
     """
 
-    __slots__ = ("_after_cr", "_data", "_head", "_line", "_name", "_size", "_started")
+    __slots__ = ("_after_cr", "_data", "_head", "_limit", "_line", "_name", "_size", "_started")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = EVENT_LIMIT) -> None:
+        """`limit`: bytes of one line, its field name included, and of one event's data."""
+        self._limit = limit
         self._head = b""  # what may yet turn out to be a BOM
         self._started = False
         self._after_cr = False
@@ -61,7 +60,7 @@ class Splitter:
             yield from self._take_lines(chunk)
             return
         for block in chunk[:-2].split(b"\n\n"):
-            if block.startswith(_PLAIN) and block != _PLAIN and b"\n" not in block and len(block) <= LINE_LIMIT:
+            if block.startswith(_PLAIN) and block != _PLAIN and b"\n" not in block and len(block) <= self._limit:
                 if not block.isascii():
                     _require_utf8(block)
                 yield Event(block[6:])
@@ -101,7 +100,7 @@ class Splitter:
         """Yield the events of a chunk that begins or ends anywhere, its lines ending in LF."""
         first, *others = chunk.split(b"\n")
         self._line += first
-        if len(self._line) > LINE_LIMIT:
+        if len(self._line) > self._limit:
             raise _too_large()
         if not others:
             return
@@ -110,7 +109,7 @@ class Splitter:
             event = self._take_line(line)
             if event is not None:
                 yield event
-            if len(following) > LINE_LIMIT:
+            if len(following) > self._limit:
                 raise _too_large()
             line = following
         self._line = bytearray(line)
@@ -123,7 +122,7 @@ class Splitter:
             value = value.removeprefix(b" ")
             self._data.append(value)
             self._size += len(value) + 1
-            if self._size > EVENT_LIMIT + 1:
+            if self._size > self._limit + 1:
                 raise _too_large()
         elif field == b"event":
             self._name = value.removeprefix(b" ")

@@ -128,7 +128,7 @@ class Upstream:
         if not is_plain:
             raise _invalid("The upstream compressed its answer although it was asked not to.")
         media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type == ("text/event-stream" if call.stream else "application/json"):
+        if _is_wanted(media_type, call):
             return
         if media_type == "application/json":
             raise self._refusal_within(await _explanation(reply))
@@ -197,6 +197,16 @@ class GuardedReply:
             if not self._is_closed:
                 self._is_closed = True
                 await self._ended()
+
+
+def _is_wanted(media_type: str, call: Outbound) -> bool:
+    """Whether an answer of this type is what `call` asked for."""
+    if call.stream:
+        return media_type == "text/event-stream"
+    if call.accept is None:
+        return media_type == "application/json"
+    # Upstreams name sounds as they like; a text may come within JSON, an error always does.
+    return call.accept == "*/*" or media_type.startswith("text/") or media_type == "application/json"
 
 
 async def _explanation(reply: Reply) -> bytes:

@@ -148,9 +148,9 @@ def pieces(stream: bytes, size: int) -> Iterator[bytes]:
 @pytest.mark.parametrize(
     "stream",
     [
-        pytest.param(b"data: " + b"x" * sse.LINE_LIMIT + b"\n\n", id="a line"),
-        pytest.param(b"data: " + b"x" * sse.LINE_LIMIT, id="a line without an end"),
-        pytest.param(b": " + b"x" * sse.LINE_LIMIT, id="a comment"),
+        pytest.param(b"data: " + b"x" * sse.EVENT_LIMIT + b"\n\n", id="a line"),
+        pytest.param(b"data: " + b"x" * sse.EVENT_LIMIT, id="a line without an end"),
+        pytest.param(b": " + b"x" * sse.EVENT_LIMIT, id="a comment"),
         pytest.param((b"data: " + b"x" * 4095 + b"\n") * 257 + b"\n", id="an event"),
         pytest.param(b"data:\n" * (sse.EVENT_LIMIT + 2) + b"\n", id="an event of empty lines"),
     ],
@@ -166,7 +166,7 @@ def test_what_is_too_large_is_refused_after_what_came_before(stream: bytes, size
 
 @pytest.mark.parametrize("size", [1000, 65_536, 1 << 22])
 def test_what_just_fits_passes(size: int) -> None:
-    line = b"x" * (sse.LINE_LIMIT - len(b"data: "))
+    line = b"x" * (sse.EVENT_LIMIT - len(b"data: "))
     several = [b"y" * 1023] * 1024
 
     stream = b"data: " + line + b"\n\n" + b"".join(b"data: " + part + b"\n" for part in several) + b"\n"

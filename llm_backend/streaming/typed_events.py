@@ -1,0 +1,69 @@
+"""Events that say what they are by their `type`: those of images, sounds and responses."""
+
+from collections.abc import Callable
+from typing import Final
+
+import orjson
+
+from llm_backend import json_text
+from llm_backend.errors import Json, UpstreamInvalid
+from llm_backend.streaming.chunks import Admitted
+from llm_backend.streaming.sse import ascii_json
+
+ERROR: Final = "error"
+
+
+class TypedEvents:
+    """One stream of them. What they say is passed on as it came; their kinds are the upstream's."""
+
+    ending: Final = b""
+    """Nothing: the last event is one of them."""
+
+    def __init__(self, finals: frozenset[str], *, model: str | None, is_named: bool) -> None:
+        """`finals`: the types of which one ends the answer. `is_named`: whether OpenAI names an event by its type too.
+
+        `model`: the name the client asked for, where the upstream has another.
+        """
+        self.usage: Json = None
+        """The latest usage object as the upstream sent it; None where it sent none."""
+        self.finished = False
+        self._finals = finals
+        self._model = model
+        self._is_named = is_named
+
+    def admit(self, data: bytes, name: str | None = None) -> Admitted:
+        """Judge the event with `data` and `name`. Raises `UpstreamInvalid` where it is no JSON object."""
+        try:
+            event, strict = json_text.read(data)
+        except orjson.JSONDecodeError as error:
+            raise UpstreamInvalid("The upstream sent an event that is not JSON.", outcome_unknown=True) from error
+        if not isinstance(event, dict):
+            raise UpstreamInvalid("The upstream sent an event that is not an object.", outcome_unknown=True)
+        kind = event.get("type")
+        if ERROR in {kind, name} or event.get("error"):
+            return Admitted(event, (), event.get("error") or event)
+        response = event.get("response")
+        told = response if isinstance(response, dict) else event
+        if isinstance(told.get("usage"), dict):
+            self.usage = told["usage"]
+        self.finished = self.finished or kind in self._finals
+        if self._model is not None and "model" in told:
+            told["model"] = self._model
+            strict = ascii_json(event)
+        is_line = strict.isascii() and b"\n" not in strict and b"\r" not in strict
+        payload = strict if is_line else ascii_json(event)
+        return Admitted(event, (payload,), name=kind if self._is_named and isinstance(kind, str) else None)
+
+    def conclude(self) -> tuple[bytes, ...]:
+        """Nothing is owed."""
+        return ()
+
+
+def typed(*finals: str, is_named: bool = True) -> Callable[..., TypedEvents]:
+    """Makes the judge of streams that end in one of `finals`."""
+    ends = frozenset(finals)
+
+    def make(*, model: str | None, **_of_chunks: object) -> TypedEvents:
+        return TypedEvents(ends, model=model, is_named=is_named)
+
+    return make
