@@ -84,7 +84,9 @@ def check_path(scope: Scope) -> None:
         path = unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:
         raise NotFound("The path is no UTF-8.") from None
-    if _CONTROL.search(path) or "//" in path or "\\" in path or _DOT_SEGMENT.search(path):
+    if _CONTROL.search(path) or "\\" in path or _DOT_SEGMENT.search(path):
         raise NotFound("Unknown path.")
+    if "//" in path:
+        raise NotFound("Unknown path: it has a slash too many. Base URLs do not end with one.")
     if path != "/" and path.endswith("/"):
         raise NotFound("Unknown path: paths do not end with a slash.")
