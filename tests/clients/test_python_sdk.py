@@ -40,7 +40,7 @@ async def test_models_are_listed_with_the_ids_that_chatbot_ui_knows(client: Asyn
     ids = [model.id async for model in client.models.list()]
 
     assert ids[:3] == ["echo", "echo-reasoning", "echo-embedding"]
-    assert set(ids[3:]) == {"gpt-3.5-turbo", "gpt-35-turbo", "gpt-4", "gpt-4-32k"}
+    assert set(ids) >= {"gpt-3.5-turbo", "gpt-35-turbo", "gpt-4", "gpt-4-32k"}
 
 
 async def test_a_model_is_retrieved_by_its_id(client: AsyncOpenAI) -> None:

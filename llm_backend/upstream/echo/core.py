@@ -1,42 +1,27 @@
 """The echo model: from a request's bytes to the script of its answer. No clock, no chance, no network."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from hashlib import sha256
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import unquote
 
-from llm_backend.errors import Json
 from llm_backend.upstream.echo import faults
 from llm_backend.upstream.echo.calls import Call, Calls
-from llm_backend.upstream.echo.chat import speak
-from llm_backend.upstream.echo.chat_wire import Answer
-from llm_backend.upstream.echo.completions import complete
-from llm_backend.upstream.echo.conversation import converse
 from llm_backend.upstream.echo.directives import Directives, Fault, fault_of
-from llm_backend.upstream.echo.embeddings import embed
-from llm_backend.upstream.echo.events import Event, frames
-from llm_backend.upstream.echo.models import REASONING, Models
-from llm_backend.upstream.echo.request import parsed
-from llm_backend.upstream.echo.script import Refusal, Script, Step, Wait, json_script
+from llm_backend.upstream.echo.events import frames
+from llm_backend.upstream.echo.models import Models
+from llm_backend.upstream.echo.operations import OPERATIONS
+from llm_backend.upstream.echo.prepared import Blob, Prepared
+from llm_backend.upstream.echo.request import digest_of, read
+from llm_backend.upstream.echo.script import Refusal, Script, Send, Step, Wait, json_script
+from llm_backend.upstream.forms import Form
 
 _STREAM_HEADERS: Final[Mapping[str, str]] = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
 }
 _MOST_ATTEMPTS_KEPT = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """An answer that is known and not yet on the wire."""
-
-    directives: Directives
-    prompt_tokens: int
-    whole: Callable[[], Event]
-    events: Callable[[], Iterator[Event]] | None = None
-    """None where the operation does not stream."""
 
 
 class Echo:
@@ -46,42 +31,41 @@ class Echo:
         self.calls = Calls(kept_calls)
         self._models = Models(models)
         self._attempts: OrderedDict[str, int] = OrderedDict()
-        self._operations: Mapping[str, Callable[[Mapping[str, Json], str], Prepared]] = {
-            "/chat/completions": _chat,
-            "/completions": _completion,
-            "/embeddings": _embedding,
-        }
 
-    def answer(self, method: str, path: str, body: bytes | None = None) -> tuple[Script, Call]:
-        """The script for one call below the base URL, and the log's entry, which its player writes on."""
+    def answer(self, method: str, path: str, body: bytes | Form | None = None) -> tuple[Script, Call]:
+        """The script for one call below the base URL, and the log's entry, which its player writes on.
+
+        A form is read here, and may be closed after.
+        """
         call = self.calls.begin(method, path)
         try:
             script = self._answered(method, path, body, call)
         except Refusal as refusal:
             script = refusal.script()
-        digest = sha256(f"{method} {path}".encode() + (body or b"")).hexdigest()
+        digest = digest_of(f"{method} {path}", body)
         return replace(script, headers={**_openai_headers(digest), **script.headers}), call
 
-    def _answered(self, method: str, path: str, body: bytes | None, call: Call) -> Script:
+    def _answered(self, method: str, path: str, body: bytes | Form | None, call: Call) -> Script:
         if method == "GET" and path == "/models":
             return json_script(self._models.listing())
         if method == "GET" and path.startswith("/models/"):
             return json_script(self._models.retrieved(unquote(path.removeprefix("/models/"))))
-        operation = self._operations.get(path)
+        operation = OPERATIONS.get(path)
         if method != "POST" or operation is None:
             raise Refusal(f"Invalid URL ({method} {path[:100]})", status=404, code="unknown_url")
-        request = parsed(body)
-        call.model, call.stream = request["model"], request.get("stream") is True
-        self._models.check(request["model"])
-        digest = sha256(path.encode() + (body or b"")).hexdigest()
-        prepared = operation(request, digest)
-        return self._scripted(prepared, request, self._struck(prepared.directives, request["model"], digest))
+        request = read(path, body)
+        model = request.model(operation.model)
+        call.model = model
+        self._models.check(model)
+        prepared = operation.prepare(request.of_model(model))
+        call.stream = prepared.streams
+        return self._scripted(prepared, self._struck(prepared.directives, model, request.digest))
 
-    def _scripted(self, prepared: Prepared, request: Mapping[str, Json], fault: Fault | None) -> Script:
+    def _scripted(self, prepared: Prepared, fault: Fault | None) -> Script:
         directives = prepared.directives
         script = faults.replaced(fault)
         if script is None:
-            streams = request.get("stream") is True and not (fault and fault.name == faults.WHOLE)
+            streams = prepared.streams and not (fault and fault.name == faults.WHOLE)
             made = _streamed if streams and prepared.events else _whole
             script = replace(made(prepared, fault), prompt_tokens=prepared.prompt_tokens)
         script = faults.in_script(replace(script, steps=_spaced(script.steps, directives.between_seconds)), fault)
@@ -107,31 +91,26 @@ class Echo:
         return self._attempts[key]
 
 
-def _chat(request: Mapping[str, Json], digest: str) -> Prepared:
-    conversation = converse(request, reasons=request["model"] == REASONING)
-    answer = Answer(conversation, speak(conversation, digest), digest)
-    return Prepared(conversation.directives, conversation.prompt_tokens, answer.whole, answer.events)
-
-
-def _completion(request: Mapping[str, Json], digest: str) -> Prepared:
-    completion = complete(request, digest)
-    return Prepared(completion.directives, completion.prompt_tokens, completion.whole, completion.events)
-
-
-def _embedding(request: Mapping[str, Json], _digest: str) -> Prepared:
-    directives, event = embed(request)
-    return Prepared(directives, event.payload["usage"]["prompt_tokens"], lambda: event)
-
-
 def _whole(prepared: Prepared, fault: Fault | None) -> Script:
-    event = next(faults.in_events(iter((prepared.whole(),)), fault))
+    answer = prepared.whole()
+    if isinstance(answer, Blob):
+        return faults.halved(_blob(answer), fault)
+    event = next(faults.in_events(iter((answer,)), fault))
     return faults.halved(json_script(event.payload, tokens=event.tokens), fault)
+
+
+def _blob(answer: Blob) -> Script:
+    """The first piece carries the tokens: the rest is made while it is read."""
+    headers = {"content-type": answer.content_type, "content-length": str(answer.size)}
+    sends = (Send(piece, 0 if index else answer.tokens) for index, piece in enumerate(answer.pieces))
+    return Script(200, headers, sends)
 
 
 def _streamed(prepared: Prepared, fault: Fault | None) -> Script:
     assert prepared.events is not None
     events = faults.in_events(prepared.events(), fault)
-    return Script(200, _STREAM_HEADERS, faults.in_steps(frames(events), fault))
+    sends = frames(events, ends_in_done=prepared.ends_in_done)
+    return Script(200, _STREAM_HEADERS, faults.in_steps(sends, fault))
 
 
 def _spaced(steps: Iterable[Step], between_seconds: float) -> Iterable[Step]:

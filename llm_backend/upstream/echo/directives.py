@@ -11,7 +11,7 @@ from llm_backend.upstream.echo.script import Refusal
 
 # Every repetition is bounded, so that a hostile prompt is read in linear time.
 _DIRECTIVE = re.compile(
-    r"\[\[(delay|tokens|words|tool|refuse|finish|fault)((?:\s{1,8}[^\s\]]{1,256}){0,16})\s{0,8}\]\]\s{0,8}"
+    r"\[\[(delay|tokens|words|tool|refuse|finish|fault|flag)((?:\s{1,8}[^\s\]]{1,256}){0,16})\s{0,8}\]\]\s{0,8}"
 )
 _TOKENS = frozenset({"prompt", "completion", "reasoning", "cached"})
 MOST_WORDS = 100_000
@@ -50,6 +50,8 @@ class Directives:
     """Tools to be called, in order, each with the arguments that were given."""
     refuses: bool = False
     finish: str | None = None
+    flags: list[str] = field(default_factory=list)
+    """Categories that a moderation is to flag."""
     fault: Fault | None = None
 
 
@@ -108,6 +110,10 @@ def _finish(found: Directives, words: list[str], _options: Mapping[str, str]) ->
     found.finish = _first("finish", words)
 
 
+def _flag(found: Directives, words: list[str], _options: Mapping[str, str]) -> None:
+    found.flags += words or ["harassment"]
+
+
 def _fault(found: Directives, words: list[str], options: Mapping[str, str]) -> None:
     found.fault = Fault(_first("fault", words), options)
 
@@ -120,6 +126,7 @@ _READERS: Mapping[str, Callable[[Directives, list[str], Mapping[str, str]], None
     "refuse": _refuse,
     "finish": _finish,
     "fault": _fault,
+    "flag": _flag,
 }
 
 

@@ -11,6 +11,10 @@ from llm_backend.upstream.echo.events import Event
 
 Events = Iterator[Event]
 
+_MADE: Final = ("completion_tokens", "output_tokens")
+"""What an operation's usage calls the tokens that were made: it has one of these, or neither."""
+_COUNTS: Final = (*_MADE, "prompt_tokens", "input_tokens", "total_tokens", "seconds")
+
 
 def _with(event: Event, **changes: Json) -> Event:
     return replace(event, payload=event.payload | changes)
@@ -24,27 +28,43 @@ def _choices(change: Callable[[Json], Json], events: Events, _fault: Fault) -> E
 def _no_usage(events: Events, _fault: Fault) -> Events:
     """Neither in a whole answer nor as the last chunk."""
     for event in events:
-        if event.payload.get("usage") is None or event.payload.get("choices"):
-            yield replace(event, payload={key: value for key, value in event.payload.items() if key != "usage"})
+        if event.usage is None or event.payload.get("choices") != []:
+            yield _in_carrier(event, lambda carrier: {key: carrier[key] for key in carrier if key != "usage"})
+
+
+def _in_carrier(event: Event, change: Callable[[Json], Json]) -> Event:
+    """The event with that of it changed which reports usage: the response that it carries, or itself."""
+    carried = event.payload.get("response")
+    if isinstance(carried, dict):
+        return _with(event, response=change(carried))
+    return replace(event, payload=change(event.payload))
 
 
 def _told_usage(tell: Callable[[Json], Json], events: Events, _fault: Fault) -> Events:
     """Usage, where there is some, as `tell` makes of it."""
     for event in events:
-        usage = event.payload.get("usage")
-        yield event if usage is None else _with(event, usage=tell(usage))
+        yield event if event.usage is None else _telling(event, tell)
+
+
+def _telling(event: Event, tell: Callable[[Json], Json]) -> Event:
+    return _in_carrier(event, lambda carrier: carrier | {"usage": tell(carrier["usage"])})
 
 
 def _all_counts(value: Json, usage: Json) -> Json:
-    return usage | dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), value)
+    return usage | dict.fromkeys((name for name in _COUNTS if name in usage), value)
 
 
 def _smaller(usage: Json) -> Json:
-    return usage | {"completion_tokens": 1, "total_tokens": usage["prompt_tokens"] + 1}
+    made = _made(usage)
+    return usage if made is None else usage | {made: 1, "total_tokens": usage["total_tokens"] - usage[made] + 1}
 
 
 def _fractional(usage: Json) -> Json:
-    return usage | {"completion_tokens": usage["completion_tokens"] + 0.5, "total_tokens": usage["total_tokens"] + 0.5}
+    return usage | {name: usage[name] + 0.5 for name in (*_MADE, "total_tokens", "seconds") if name in usage}
+
+
+def _made(usage: Json) -> str | None:
+    return next((name for name in _MADE if name in usage), None)
 
 
 def _usage_everywhere(events: Events, _fault: Fault) -> Events:
@@ -52,7 +72,7 @@ def _usage_everywhere(events: Events, _fault: Fault) -> Events:
     running = 0
     for event in events:
         running += event.tokens
-        if event.payload.get("usage") is None:
+        if event.usage is None:
             usage = {"prompt_tokens": 1, "completion_tokens": running, "total_tokens": 1 + running}
             yield _with(event, usage=usage)
         else:
@@ -64,7 +84,7 @@ def _wrong_shape(events: Events, fault: Fault) -> Events:
     kind = fault.text("kind", "no-choices")
     bare: Mapping[str, Json] = {"list": [], "string": "echo", "number": 1}
     for event in events:
-        if not event.tokens:
+        if not event.is_counted:
             yield event
         elif kind in bare:
             yield replace(event, payload=bare[kind])
@@ -73,7 +93,9 @@ def _wrong_shape(events: Events, fault: Fault) -> Events:
 
 
 def _misshapen(event: Event, kind: str) -> Event:
-    choices = event.payload["choices"]
+    choices = event.payload.get("choices")
+    if choices is None:
+        return event
     if kind == "null-choices":
         return _with(event, choices=None)
     if kind == "string-index":
@@ -88,27 +110,23 @@ def _runaway(events: Events, fault: Fault) -> Events:
     extra = min(fault.number("words", MOST_WORDS), MOST_WORDS)
     ran = False
     for event in events:
-        # Embeddings complete nothing, so nothing of them can run on.
-        completes = "completion_tokens" in (event.payload.get("usage") or {})
-        yield _counted_up(event, extra) if completes else event
-        if event.tokens and not ran and not _is_whole(event):
+        made = _made(event.usage or {})
+        # Only what is said in words runs on in a whole answer.
+        runs_on = made is not None and (ran or "choices" in event.payload)
+        yield _counted_up(event, str(made), extra) if runs_on else event
+        if event.is_counted and not ran and event.usage is None:
             ran = True
             for _ in range(extra):
                 yield event
 
 
-def _counted_up(event: Event, extra: int) -> Event:
-    usage = event.payload["usage"]
-    longer = {name: usage[name] + extra for name in ("completion_tokens", "total_tokens")}
-    told = _with(event, usage=usage | longer)
-    if not _is_whole(event):
+def _counted_up(event: Event, made: str, extra: int) -> Event:
+    longer = {name: event.usage[name] + extra for name in (made, "total_tokens")}
+    told = _telling(event, lambda usage: usage | longer)
+    if not event.payload.get("choices"):
         return told
     choices = [_longer(choice, extra) for choice in event.payload["choices"]]
     return replace(_with(told, choices=choices), tokens=event.tokens + extra)
-
-
-def _is_whole(event: Event) -> bool:
-    return bool(event.payload.get("usage") and event.payload.get("choices"))
 
 
 def _longer(choice: Json, extra: int) -> Json:
@@ -147,7 +165,7 @@ def _text_in_finish(events: Events, _fault: Fault) -> Events:
     """The last word comes in the chunk that carries the finish reason (streams of one choice)."""
     held: Event | None = None
     for event in events:
-        choices = event.payload["choices"]
+        choices = event.payload.get("choices")
         if held and choices and choices[0]["finish_reason"]:
             last = held.payload["choices"][0] | {"finish_reason": choices[0]["finish_reason"]}
             yield _with(held, choices=[last])
@@ -164,7 +182,7 @@ def _prompt_filter(events: Events, _fault: Fault) -> Events:
     """Azure's first chunk: no choices, and what its filter says of the prompt."""
     first = next(events)
     results = [{"prompt_index": 0, "content_filter_results": {"hate": {"filtered": False, "severity": "safe"}}}]
-    if "chunk" in first.payload["object"]:
+    if "chunk" in first.payload.get("object", ""):
         yield Event(first.payload | {"id": "", "choices": [], "prompt_filter_results": results})
     yield first
     yield from events

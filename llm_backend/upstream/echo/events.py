@@ -17,16 +17,39 @@ class Event:
 
     payload: Json
     tokens: int = 0
+    name: str | None = None
+    """Its `event` field, where OpenAI writes one."""
+    is_part: bool = False
+    """Whether it carries a part of the answer, though no token."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the `after` of a fault counts it."""
+        return self.tokens > 0 or self.is_part
+
+    @property
+    def usage(self) -> Json:
+        """What it reports, by itself or in the response that it carries; None where it reports nothing."""
+        return usage_of(self.payload)
+
+
+def usage_of(payload: Json) -> Json:
+    if not isinstance(payload, dict):
+        return None
+    carried = payload.get("response")
+    return (carried if isinstance(carried, dict) else payload).get("usage")
 
 
 def framed(event: Event) -> Send:
     """The event as one `data:` line; UTF-8, as upstreams send it, not escaped."""
-    usage = event.payload.get("usage") if isinstance(event.payload, dict) else None
-    return Send(b"data: " + orjson.dumps(event.payload) + b"\n\n", event.tokens, usage, is_counted=event.tokens > 0)
+    name = b"event: " + event.name.encode() + b"\n" if event.name else b""
+    data = name + b"data: " + orjson.dumps(event.payload) + b"\n\n"
+    return Send(data, event.tokens, event.usage, is_counted=event.is_counted)
 
 
-def frames(events: Iterable[Event]) -> Iterator[Send]:
-    """The whole stream, `[DONE]` at its end."""
+def frames(events: Iterable[Event], *, ends_in_done: bool = True) -> Iterator[Send]:
+    """The whole stream, `[DONE]` at its end where it has one."""
     for event in events:
         yield framed(event)
-    yield DONE
+    if ends_in_done:
+        yield DONE

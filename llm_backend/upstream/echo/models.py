@@ -8,14 +8,21 @@ from llm_backend.upstream.echo.script import Refusal
 ECHO = "echo"
 REASONING = "echo-reasoning"
 EMBEDDING = "echo-embedding"
+MODERATION = "echo-moderation"
+IMAGE = "echo-image"
+DALL_E = "echo-dall-e"
+SPEECH = "echo-speech"
+TRANSCRIBE = "echo-transcribe"
+WHISPER = "echo-whisper"
+_OWN = (ECHO, REASONING, EMBEDDING, MODERATION, IMAGE, DALL_E, SPEECH, TRANSCRIBE, WHISPER)
 _CREATED = 1_735_689_600
 
 
 class Models:
-    """The three of its own, the `further` ids that answer as `echo`, and, unlisted, a model for each fault."""
+    """Those of its own, the `further` ids that answer as `echo`, and, unlisted, a model for each fault."""
 
     def __init__(self, further: tuple[str, ...] = ()) -> None:
-        self._listed = (ECHO, REASONING, EMBEDDING, *further)
+        self._listed = (*_OWN, *further)
 
     def listing(self) -> Json:
         return {"object": "list", "data": [_model(name) for name in self._listed]}

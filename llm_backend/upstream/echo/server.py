@@ -9,10 +9,11 @@ from typing import Final, Self
 from aiohttp import ClientConnectionResetError, web
 
 from llm_backend.upstream.echo.core import Echo
+from llm_backend.upstream.echo.intake import body_of
 from llm_backend.upstream.echo.play import Broken, Player
 from llm_backend.upstream.echo.script import Refusal, Script, Send, json_script
+from llm_backend.upstream.forms import Form
 
-_MOST_REQUEST_BYTES: Final = 64 * 1024 * 1024
 _DRAIN_SECONDS: Final = 0.1
 """How long running answers may take at the end, before they are cut."""
 
@@ -50,7 +51,7 @@ class EchoServer:
             calls = {"object": "list", "data": [call.view() for call in self.echo.calls]}
             return web.Response(body=_whole(json_script(calls)), content_type="application/json")
         try:
-            body = await _body(request)
+            body = await body_of(request)
         except Refusal as refusal:
             return web.Response(status=refusal.status, body=_whole(refusal.script()), content_type="application/json")
         script, call = self.echo.answer(request.method, path, body)
@@ -62,6 +63,8 @@ class EchoServer:
             return web.Response()
         finally:
             player.close()
+            if isinstance(body, Form):
+                body.close()
 
     async def _played(self, request: web.BaseRequest, script: Script, player: Player) -> web.StreamResponse:
         await player.open()
@@ -73,16 +76,6 @@ class EchoServer:
                 await response.write(piece)
             await response.write_eof()
         return response
-
-
-async def _body(request: web.BaseRequest) -> bytes:
-    """The whole body. Raises Refusal where it is larger than served."""
-    body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > _MOST_REQUEST_BYTES:
-            raise Refusal("The body is too large.", status=413, code="request_too_large")
-    return bytes(body)
 
 
 def _whole(script: Script) -> bytes:

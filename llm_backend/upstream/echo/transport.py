@@ -8,7 +8,6 @@ from llm_backend.upstream.echo.calls import Calls
 from llm_backend.upstream.echo.core import Echo
 from llm_backend.upstream.echo.play import Broken, Player
 from llm_backend.upstream.echo.script import Script
-from llm_backend.upstream.forms import Form
 from llm_backend.upstream.wire import Outbound, Reply
 
 
@@ -25,8 +24,7 @@ class EchoTransport:
 
     async def send(self, call: Outbound) -> Reply:
         """As a real upstream would answer. Raises UpstreamUnreachable where a fault breaks the connection."""
-        body = b"".join([piece async for piece in call.body.chunks()]) if isinstance(call.body, Form) else call.body
-        script, logged = self._echo.answer(call.method, call.path, body)
+        script, logged = self._echo.answer(call.method, call.path, call.body)
         player = Player(script, logged)
         try:
             await player.open()

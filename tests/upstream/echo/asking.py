@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from llm_backend.upstream.echo import Call, Echo, EchoTransport
+from llm_backend.upstream.forms import Form
 from llm_backend.upstream.wire import Outbound, Reply
 
 Json = Any
@@ -71,7 +72,7 @@ class Asker:
         return self.echo.calls[-1]
 
     async def open(self, path: str, request: Json, method: str = "POST") -> Reply:
-        body = request if isinstance(request, bytes) else orjson.dumps(request)
+        body = request if isinstance(request, bytes | Form) else orjson.dumps(request)
         return await self.transport.send(Outbound(method, path, None if method == "GET" else body))
 
     async def post(self, path: str, request: Json) -> Answered:

@@ -9,7 +9,8 @@ async def test_every_listed_model_can_be_retrieved(ask: Asker) -> None:
 
     retrieved = [(await ask.get(f"/models/{model['id']}")).json for model in listed]
 
-    assert [model["id"] for model in listed] == ["echo", "echo-reasoning", "echo-embedding", "gpt-like"]
+    assert [model["id"] for model in listed][:3] == ["echo", "echo-reasoning", "echo-embedding"]
+    assert listed[-1]["id"] == "gpt-like"
     assert retrieved == listed
 
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from llm_backend.upstream.echo import Echo
-from llm_backend.upstream.echo.script import Send
+from llm_backend.upstream.echo import Echo, faults
+from llm_backend.upstream.echo.script import Break, Send, Wait
+from llm_backend.upstream.forms import Form, Part
 from tests.upstream.echo.asking import Json
 
 TEXTS = st.one_of(
@@ -72,6 +73,12 @@ FIELDS = [
     "dimensions",
     "encoding_format",
     "suffix",
+    "size",
+    "partial_images",
+    "images",
+    "voice",
+    "speed",
+    "stream_format",
 ]
 FUNCTIONS = st.fixed_dictionaries({"name": VALUES, "parameters": VALUES})
 SHAPED = st.one_of(
@@ -97,10 +104,19 @@ SHAPED = st.one_of(
 MESSAGES = [{"role": "user", "content": "Hello world"}]
 TOOLS = [{"type": "function", "function": {"name": "x"}}]
 SOUND: Json = {"model": "echo", "messages": MESSAGES, "prompt": "Hello", "input": "Hello", "tools": TOOLS}
+PATHS = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/moderations",
+    "/images/generations",
+    "/images/edits",
+    "/audio/speech",
+]
 
 
-@pytest.mark.parametrize("path", ["/chat/completions", "/completions", "/embeddings"])
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.parametrize("path", PATHS)
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(wrong=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3), shaped=SHAPED)
 def test_any_request_is_answered_or_refused(path: str, wrong: dict[str, Json], shaped: dict[str, Json]) -> None:
     script, call = Echo().answer("POST", path, orjson.dumps(SOUND | wrong | shaped))
@@ -108,6 +124,21 @@ def test_any_request_is_answered_or_refused(path: str, wrong: dict[str, Json], s
     assert script.status in (200, 400)
     assert call.model == "echo"
     assert all(step.data for step in script.steps if isinstance(step, Send))
+
+
+@pytest.mark.parametrize("path", [*PATHS, "/audio/transcriptions"])
+def test_every_fault_can_strike_every_operation(path: str) -> None:
+    for name in faults.names():
+        model = f"echo-fault-{name}:bytes=10,members=1,words=1"
+        fields = SOUND | {"model": model, "images": ["a"], "stream": True, "stream_format": "sse"}
+        texts = [Part.text(field, value) for field, value in (("model", model), ("stream", "true"))]
+        form = Form((*texts, Part("file", b"a b", 3, "a.wav")))
+        body = form if path == "/audio/transcriptions" else orjson.dumps(fields)
+
+        script, _ = Echo().answer("POST", path, body)
+
+        assert script.status in (200, 302, 502, 504)
+        assert all(isinstance(step, Send | Wait | Break) for step in script.steps)
 
 
 @pytest.mark.parametrize(("path", "field"), [("/chat/completions", "messages"), ("/completions", "prompt")])
