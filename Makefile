@@ -1,4 +1,4 @@
-# Needs Python >= 3.11 and a package registry; everything else is installed into .venv from locks with hashes.
+# Needs Python >= 3.11 and a package registry; everything else is installed into .venv from locks with hashes (the tests of Node by npm, where it is).
 .DEFAULT_GOAL := help
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
