@@ -24,6 +24,12 @@ class Metrics:
             registry=registry,
         )
         self.tokens = Counter("llm_backend_tokens", "Tokens settled.", ("upstream", "kind", "basis"), registry=registry)
+        self.units = Counter(
+            "llm_backend_units",
+            "Images made, seconds heard and characters spoken, settled.",
+            ("upstream", "kind", "basis"),
+            registry=registry,
+        )
         self.usage_missing = Counter(
             "llm_backend_usage_missing", "Complete answers without usage.", ("upstream",), registry=registry
         )

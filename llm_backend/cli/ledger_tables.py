@@ -8,9 +8,10 @@ from rich.table import Table
 
 from llm_backend.domain.explanations import Explanation
 from llm_backend.domain.reports import NAMES, Grouping
+from llm_backend.domain.usage import UNITS
 from llm_backend.errors import Json
 
-SUMS = ("requests", "prompt_tokens", "completion_tokens", "total_tokens", "cost_microusd")
+SUMS = ("requests", "prompt_tokens", "completion_tokens", "total_tokens", *UNITS, "cost_microusd")
 
 TITLES = {"account_id": "id", "account_name": "account", "key_id": "key", "cost_microusd": "cost"}
 """Short ones: by account, it all fits into the 80 columns of a terminal."""
@@ -25,11 +26,13 @@ def usage_table(groups: Sequence[Grouping], rows: Sequence[dict[str, Json]]) -> 
     table = Table(title="tokens, and what they cost", show_footer=True)
     for name in named:
         table.add_column(_title(name), overflow="fold", footer="all" if name == named[0] else "")
-    for name in SUMS:
+    # Most use tokens alone.
+    sums = [name for name in SUMS if name not in UNITS or any(row[name] for row in rows)]
+    for name in sums:
         total = sum(row[name] for row in rows)
         table.add_column(_title(name), justify="right", no_wrap=True, footer=_amount(name, total))
     for row in rows:
-        table.add_row(*(_text(row[name]) for name in named), *(_amount(name, row[name]) for name in SUMS))
+        table.add_row(*(_text(row[name]) for name in named), *(_amount(name, row[name]) for name in sums))
     _console().print(table)
 
 

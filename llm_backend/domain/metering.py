@@ -10,7 +10,7 @@ from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Sett
 from llm_backend.domain.granting import Ask
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.prices import Prices
-from llm_backend.domain.usage import NOTHING_USED, Basis, Price, Usage
+from llm_backend.domain.usage import NOTHING_USED, UNITS, Basis, Price, Usage
 from llm_backend.domain.work import Attempt, Details, Ending, Work
 from llm_backend.errors import DatabaseUnavailable, Unavailable
 from llm_backend.metrics import Metrics
@@ -155,6 +155,9 @@ class Metering:
         self._metrics.attempts.labels(upstream, record.status, cause).inc()
         self._metrics.tokens.labels(upstream, "prompt", basis).inc(record.prompt_tokens)
         self._metrics.tokens.labels(upstream, "completion", basis).inc(record.completion_tokens)
+        for kind in UNITS:
+            if count := getattr(record, kind):
+                self._metrics.units.labels(upstream, kind, basis).inc(count)
         if record.usage_missing:
             self._metrics.usage_missing.labels(upstream).inc()
 

@@ -84,6 +84,7 @@ class Usage(Units):
 
 
 UNITS = tuple(field.name for field in fields(Units))
+"""By name, as in usage records."""
 
 NOTHING_USED = Usage(0, 0)
 

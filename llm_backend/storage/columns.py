@@ -36,10 +36,14 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
-def counted(name: str, *, signed_where: str = "") -> tuple[Column[int], CheckConstraint]:
-    """A column of whole units that are never below zero, but where `signed_where` is true."""
+def counted(name: str, *, signed_where: str = "", is_later: bool = False) -> tuple[Column[int], CheckConstraint]:
+    """A column of whole units that are never below zero, but where `signed_where` is true.
+
+    One that came later than the table is zero in the rows that were there.
+    """
     rule = f"{signed_where} OR {name} >= 0" if signed_where else f"{name} >= 0"
-    return Column(name, BigInteger, nullable=False), CheckConstraint(rule, name=name)
+    before = text("0") if is_later else None
+    return Column(name, BigInteger, nullable=False, server_default=before), CheckConstraint(rule, name=name)
 
 
 def limited(name: str) -> tuple[Column[int], CheckConstraint]:

@@ -28,6 +28,9 @@ class Entry:
     overrun: bool
     prompt_tokens: int
     completion_tokens: int
+    images: int
+    seconds: int
+    characters: int
     cost_microusd: int
     ended_at: datetime
 

@@ -58,6 +58,9 @@ class Charged(NamedTuple):
     audio_prompt_tokens: int
     audio_completion_tokens: int
     image_prompt_tokens: int
+    images: int
+    seconds: int
+    characters: int
     cost_microusd: int
 
 

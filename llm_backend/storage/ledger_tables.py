@@ -134,6 +134,10 @@ usage_record = Table(
     Column("account_period_id", ForeignKey("budget_period.id"), nullable=False),
     Column("key_period_id", ForeignKey("budget_period.id")),
     Column("model_period_id", ForeignKey("budget_period.id")),
+    # What is sold by the piece: pictures made, seconds of sound heard, characters of text spoken.
+    *counted("images", signed_where=ADJUSTMENT, is_later=True),
+    *counted("seconds", signed_where=ADJUSTMENT, is_later=True),
+    *counted("characters", signed_where=ADJUSTMENT, is_later=True),
     CheckConstraint("kind IN ('charge', 'adjustment')", name="kind"),
     # The kinds of tokens are disjoint; what is left of the sum is text.
     CheckConstraint(
@@ -156,6 +160,9 @@ DAILY_SUMS = (
     "audio_prompt_tokens",
     "audio_completion_tokens",
     "image_prompt_tokens",
+    "images",
+    "seconds",
+    "characters",
     "cost_microusd",
 )
 """What a usage record and a day have alike."""

@@ -70,6 +70,12 @@ class UsageRecord:
     """Among the prompt's, as are the cached and the image tokens; the three have none in common."""
     audio_completion_tokens: int = 0
     image_prompt_tokens: int = 0
+    images: int = 0
+    """Pictures made."""
+    seconds: int = 0
+    """Of sound heard; a started one counts."""
+    characters: int = 0
+    """Of text spoken."""
     account_period_id: int = 0
     """The periods that it is charged to: those of its reservation, set when it is settled."""
     key_period_id: int | None = None

@@ -105,6 +105,7 @@ DAMAGES: dict[str, tuple[str, list[ClauseElement]]] = {
     "an adjustment is of no charge": ("I5", [a_charge(kind="adjustment")]),
     "a limit is passed": ("I6", [update(budget_period).where(budget_period.c.id == WHOLE).values(token_limit=21)]),
     "an amount is not the reported one": ("I7", [settled(raw_usage=b'{"prompt_tokens": 8, "completion_tokens": 5}')]),
+    "a length is not the reported one": ("I7", [settled(raw_usage=b'{"type": "duration", "seconds": 2.5}')]),
     "a late amount is not the reported one": (
         "I7",
         [
@@ -127,6 +128,7 @@ DAMAGES: dict[str, tuple[str, list[ClauseElement]]] = {
     ),
     "a revoked key was served": ("I11", [update(api_key).values(revoked_at=AN_HOUR_AGO - timedelta(hours=1))]),
     "a day is off": ("usage_day", [update(usage_day).values(prompt_tokens=usage_day.c.prompt_tokens + 1)]),
+    "a day has a picture too many": ("usage_day", [update(usage_day).values(images=usage_day.c.images + 1)]),
     "a day is missing": ("usage_day", [delete(usage_day)]),
 }
 
@@ -144,6 +146,13 @@ async def test_a_sound_ledger_violates_nothing(database: Database) -> None:
     await keep_a_sound_ledger(database)
 
     assert await found(database) == []
+
+
+async def test_a_started_second_is_what_was_reported(database: Database) -> None:
+    await keep_a_sound_ledger(database)
+    timed = settled(raw_usage=b'{"type": "duration", "seconds": 2.5}', seconds=3)
+
+    assert await found(database, timed, update(usage_day).values(seconds=3)) == []
 
 
 class Undone(Exception):

@@ -22,7 +22,9 @@ async def kept(database: Database, account_id: int) -> list[UsageRecord]:
 
 async def test_a_record_is_kept_as_it_was_written(database: Database) -> None:
     alice = await an_account(database)
-    record = a_record(alice.id, end_user="someone", error_code="upstream_timeout", overrun=True)
+    record = a_record(
+        alice.id, end_user="someone", error_code="upstream_timeout", overrun=True, images=1, seconds=2, characters=3
+    )
 
     assert await add(database, record)
 
@@ -63,7 +65,15 @@ async def test_an_adjustment_stands_beside_its_charge_and_may_be_negative(databa
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"prompt_tokens": -1}, {"cost_microusd": -1}, {"status": "odd"}, {"basis": "guess"}, {"kind": "gift"}]
+    "wrong",
+    [
+        {"prompt_tokens": -1},
+        {"images": -1},
+        {"cost_microusd": -1},
+        {"status": "odd"},
+        {"basis": "guess"},
+        {"kind": "gift"},
+    ],
 )
 async def test_what_no_record_may_say_is_refused_and_not_mended(database: Database, wrong: dict[str, object]) -> None:
     alice = await an_account(database)

@@ -146,8 +146,12 @@ def _misreported() -> Select[Any]:
     # Embeddings complete nothing, and their usage says nothing of it.
     output = (_number(told.c.raw_usage, name) for name in ("completion_tokens", "output_tokens"))
     completion = func.coalesce(*output, 0)
+    seconds, heard = _number(told.c.raw_usage, "seconds"), told.c.seconds + func.coalesce(charged.seconds, 0)
     is_other = or_(
         told.c.raw_usage.is_(None),
+        # A started one counts.
+        heard < seconds,
+        heard >= seconds + 1,
         prompt != told.c.prompt_tokens + func.coalesce(charged.prompt_tokens, 0),
         and_(prompt.is_not(None), completion != told.c.completion_tokens + func.coalesce(charged.completion_tokens, 0)),
     )
