@@ -27,7 +27,7 @@ test('models are listed with the ids that chatbot-ui knows, and each is retrieve
   const listed = (await all(sdk.models.list())).map((model) => model.id);
 
   assert.deepEqual(listed.slice(0, 3), ['echo', 'echo-reasoning', 'echo-embedding']);
-  assert.deepEqual(new Set(listed.slice(3)), new Set(['gpt-3.5-turbo', 'gpt-35-turbo', 'gpt-4', 'gpt-4-32k']));
+  for (const known of ['gpt-3.5-turbo', 'gpt-35-turbo', 'gpt-4', 'gpt-4-32k']) assert.ok(listed.includes(known), known);
   for (const id of listed) assert.equal((await sdk.models.retrieve(id)).id, id);
 });
 
