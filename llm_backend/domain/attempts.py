@@ -151,9 +151,9 @@ class Attempts:
         metering = self._bench.metering
         with self._interruption.listening():
             ask = self._sizing.ask(metering.price(self.route))
-        likely = self.guess().prompt_tokens
+        likely = self.guess()
         if self._permit is None:
-            self._permit = await self._bench.limits.admit(self._asked(likely))
+            self._permit = await self._bench.limits.admit(self._asked(likely.prompt_tokens))
         attempt = await metering.begin(self._work, self.route, ask, likely)
         self.balance = attempt.balance
         return attempt

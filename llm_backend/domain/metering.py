@@ -1,6 +1,7 @@
 """What every attempt at an upstream may use and has used: reserved before it is sent, settled once, however it ends."""
 
 import asyncio
+from dataclasses import asdict
 
 import structlog
 
@@ -40,16 +41,17 @@ class Metering:
         """What its model costs now."""
         return self._prices.of(route.model.name, self._clock.now()) if route.model else None
 
-    async def begin(self, work: Work, route: Route, ask: Ask, likely_prompt_tokens: int) -> Attempt:
+    async def begin(self, work: Work, route: Route, ask: Ask, likely: Usage) -> Attempt:
         """An attempt that is about to be sent, with what it may use held back: it has to be settled or withdrawn.
 
+        `likely`: what is used as soon as it is sent, and charged if this process dies.
         Not to be cancelled. Raises BudgetExhausted, Unauthenticated where the key was taken away, and Unavailable.
         """
         attempt_id = uuid7(self._clock.now())
-        details = self._details(work, route, ask)
+        details = self._details(work, route, ask, likely)
         caller, model = work.caller, canonical(route)
         entry = Reserve(
-            attempt_id, caller.account_id, caller.key_id, model, ask, likely_prompt_tokens, details.as_json()
+            attempt_id, caller.account_id, caller.key_id, model, ask, likely.prompt_tokens, details.as_json()
         )
         self._held.add(attempt_id)
         try:
@@ -98,7 +100,7 @@ class Metering:
             return Void(found.attempt_id, found.account_id)
         if found.state == "held":
             return Void(found.attempt_id, found.account_id)
-        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens)
+        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens, **asdict(details.units))
         ending = Ending("incomplete" if seen.completion_tokens else "failed")
         return Settle(details.record(found.attempt_id, seen, "crash", ending, self._clock.now()))
 
@@ -133,7 +135,7 @@ class Metering:
                 break
         return None
 
-    def _details(self, work: Work, route: Route, ask: Ask) -> Details:
+    def _details(self, work: Work, route: Route, ask: Ask, likely: Usage) -> Details:
         return Details(
             request_id=work.request_id,
             account_id=work.caller.account_id,
@@ -146,6 +148,7 @@ class Metering:
             end_user=work.end_user,
             started_at=self._clock.now(),
             price=ask.price,
+            units=likely.units,
         )
 
     def _count(self, record: UsageRecord, ending: Ending) -> None:

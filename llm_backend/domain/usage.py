@@ -29,6 +29,14 @@ class Units:
     characters: int = 0
     """Of text spoken."""
 
+    @property
+    def used(self) -> dict[str, int]:
+        """Those that there are, by name."""
+        return {name: count for name in UNITS if (count := getattr(self, name))}
+
+
+UNITS = tuple(field.name for field in fields(Units))
+"""By name, as in usage records."""
 
 NO_UNITS = Units()
 
@@ -50,6 +58,11 @@ class Usage(Units):
     """Whether the numbers of the report did not fit together, and were made to."""
     is_without_tokens: bool = False
     """Whether the report was of units alone."""
+
+    @property
+    def units(self) -> Units:
+        """What of it is sold by the piece."""
+        return Units(images=self.images, seconds=self.seconds, characters=self.characters)
 
     @property
     def text_prompt_tokens(self) -> int:
@@ -82,9 +95,6 @@ class Usage(Units):
         found = read(raw)
         return None if found is None else cls(**found, raw=raw)
 
-
-UNITS = tuple(field.name for field in fields(Units))
-"""By name, as in usage records."""
 
 NOTHING_USED = Usage(0, 0)
 

@@ -12,7 +12,7 @@ from llm_backend.domain.entries import Balance
 from llm_backend.domain.granting import Grant
 from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
-from llm_backend.domain.usage import Basis, Price, Usage
+from llm_backend.domain.usage import NO_UNITS, Basis, Price, Units, Usage
 from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
 from llm_backend.storage.usage import UsageRecord
 from llm_backend.upstream.forms import Form
@@ -105,10 +105,13 @@ class Details:
     end_user: str | None
     started_at: datetime
     price: Price | None
+    units: Units = NO_UNITS
+    """What is used of them as soon as it is sent."""
 
     def as_json(self) -> bytes:
         told = {name: getattr(self, name) for name in self.__slots__}
-        return orjson.dumps(told | {"price": self.price.as_json() if self.price else None})
+        price = self.price.as_json() if self.price else None
+        return orjson.dumps(told | {"price": price, "units": self.units.used})
 
     @classmethod
     def from_json(cls, written: bytes) -> Self:
@@ -116,7 +119,8 @@ class Details:
         told = orjson.loads(written)
         known = {name: told[name] for name in cls.__slots__}
         price = Price.from_json(known["price"]) if known["price"] else None
-        return cls(**known | {"started_at": datetime.fromisoformat(known["started_at"]), "price": price})
+        started_at, units = datetime.fromisoformat(known["started_at"]), Units(**known["units"])
+        return cls(**known | {"started_at": started_at, "price": price, "units": units})
 
     def record(self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, ended_at: datetime) -> UsageRecord:
         """The charge for `usage`."""

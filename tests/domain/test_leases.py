@@ -12,7 +12,7 @@ from llm_backend.domain.entries import Entry, Settle
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.prices import Prices
-from llm_backend.domain.usage import Usage
+from llm_backend.domain.usage import Price, Units, Usage
 from llm_backend.domain.work import Details, Ending
 from llm_backend.metrics import Metrics
 from llm_backend.storage import accounts
@@ -126,6 +126,25 @@ async def test_a_reservation_that_cannot_be_read_is_voided_and_the_others_are_se
 
     assert swept == 2
     assert sorted(await books.states()) == ["settled", "voided"]
+
+
+async def test_what_is_sold_by_the_piece_is_charged_of_what_was_sent_and_corrected_by_the_truth(
+    database: Database, tmp_path: Path
+) -> None:
+    books, metrics = await Books.of(database), Metrics()
+    metering = Metering(books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics)
+    sold = replace(books.details(), units=Units(seconds=7), price=Price(seconds_microusd=2_000_000))
+    attempt = await books.reserved(30, details=sold.as_json())
+    await _outlives(database)
+
+    await books.ledger.sweep(metering.crashed)
+    await books.ledger.enter(books.settles(attempt, 2, 3, seconds=5, cost_microusd=10))
+
+    records = await books.records()
+    assert [(record.basis, record.seconds, record.cost_microusd) for record in records] == [
+        ("crash", 7, 14),
+        ("reported", -2, -4),
+    ]
 
 
 async def _outlives(database: Database) -> None:
