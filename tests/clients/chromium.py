@@ -78,7 +78,8 @@ async def seen(page: Site, profile: Path, **given: str) -> dict[str, Any]:
     browser = await asyncio.create_subprocess_exec(CHROMIUM, *words, stdout=DEVNULL, stderr=DEVNULL)
     ended = asyncio.create_task(browser.wait())
     try:
-        await asyncio.wait((ended, page.told), return_when=asyncio.FIRST_COMPLETED)
+        # A page that hangs is a failure, not a run without an end.
+        await asyncio.wait((ended, page.told), timeout=120, return_when=asyncio.FIRST_COMPLETED)
         assert page.told.done(), f"Chromium ended with {browser.returncode}, and the page told nothing."
         return page.told.result()
     finally:
