@@ -3,24 +3,26 @@
 import re
 from collections.abc import Callable
 
-from llm_backend.contract.operations import in_turn, is_greedy
+from llm_backend.contract.documents import resolve
+from llm_backend.contract.operations import Operation, in_turn, is_greedy
+from llm_backend.edge.media import FORM, JSON, Readable
 from llm_backend.errors import Json
 
-BodyLimit = Callable[[str, str], int | None]
+BodyLimit = Callable[[str, str], Readable | None]
 
 _PLACE = re.compile(r"\{([^}]*)\}")
 
 
 def body_limit(document: Json) -> BodyLimit:
-    """How many bytes a body may have, by the method and actual path of its request.
+    """Which media types a body may have, and how many bytes of each, by the method and actual path of its request.
 
     None where the operation is not served: nobody reads its body, so it may be anything.
     """
-    default: int = document["x-body-limit"]
-    fixed: dict[tuple[str, str], int | None] = {}
-    patterns: dict[str, list[tuple[re.Pattern[str], int | None]]] = {}
+    default = Readable(document["x-body-limit"])
+    fixed: dict[tuple[str, str], Readable | None] = {}
+    patterns: dict[str, list[tuple[re.Pattern[str], Readable | None]]] = {}
     for operation in in_turn(document):
-        limit = operation.fields.get("x-body-limit", default) if operation.is_served else None
+        limit = _readable(document, operation)
         method = operation.method.upper()
         if "{" in operation.path:
             greedy = {parameter["name"] for parameter in operation.parameters if is_greedy(parameter)}
@@ -28,12 +30,22 @@ def body_limit(document: Json) -> BodyLimit:
         else:
             fixed[method, operation.path] = limit
 
-    def limit_of(method: str, path: str) -> int | None:
+    def limit_of(method: str, path: str) -> Readable | None:
         if (method, path) in fixed:
             return fixed[method, path]
         return next((limit for pattern, limit in patterns.get(method, ()) if pattern.fullmatch(path)), default)
 
     return limit_of
+
+
+def _readable(document: Json, operation: Operation) -> Readable | None:
+    """Of an operation that declares no body one of JSON is read: SDKs send `{}`."""
+    if not operation.is_served:
+        return None
+    content = resolve(document, operation.fields.get("requestBody", {})).get("content", {})
+    is_form_only = FORM in content and JSON not in content
+    json = None if is_form_only else operation.fields.get("x-body-limit", document["x-body-limit"])
+    return Readable(json, operation.fields.get("x-form-limit"))
 
 
 def _pattern(path: str, greedy: set[str]) -> re.Pattern[str]:

@@ -10,6 +10,7 @@ from llm_backend.contract.error_styles import ERROR_STYLE
 from llm_backend.contract.errors import ContractError
 from llm_backend.contract.operations import Operation, operations
 from llm_backend.contract.policy import Policy, read_policy, read_yaml
+from llm_backend.edge.media import FORM, JSON
 from llm_backend.errors import Json
 
 PREFIX = "/v1"
@@ -197,12 +198,13 @@ def _refuse_boundless_paths(merged: Json, operation: Operation) -> None:
 
 def _deny_configuration(merged: Json, operation: Operation, policy: Policy) -> None:
     content = operation.fields.get("requestBody", {}).get("content", {})
-    if "application/json" not in content:
-        return
-    properties = resolve(merged, content["application/json"]["schema"]).setdefault("properties", {})
     denied: Json = dict.fromkeys(policy.configuration_fields, False)
-    for name, schema in (denied | {"extra_body": {"properties": denied}}).items():
-        properties.setdefault(name, schema)
+    # As a text, which a form could hold, nobody would see what is in it.
+    extra_body = {"type": ["object", "null"], "properties": denied}
+    for media_type in sorted(content.keys() & {JSON, FORM}):
+        properties = resolve(merged, content[media_type]["schema"]).setdefault("properties", {})
+        for name, schema in (denied | {"extra_body": extra_body}).items():
+            properties.setdefault(name, schema)
 
 
 def _mark(operation: Operation) -> None:

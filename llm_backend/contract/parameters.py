@@ -36,10 +36,10 @@ class Parameter:
         """The typed value of what was sent under the name, a list first where it came as one. Raises InvalidRequest."""
         if self.is_split:
             texts = [part for text in texts for part in text.split(",")]
-        alternatives = _alternatives(schemas, self.pointer)
+        branches = alternatives(schemas, self.pointer)
         if is_list or len(texts) > 1:
-            alternatives.sort(key=lambda branch: "array" not in branch.types)
-        return self._valid(schemas, [_reading(schemas, branch, texts) for branch in alternatives])
+            branches.sort(key=lambda branch: "array" not in branch.types)
+        return self._valid(schemas, [_reading(schemas, branch, texts) for branch in branches])
 
     def read_fields(self, schemas: Schemas, fields: Mapping[str, str]) -> Json:
         """The object of what was sent as `name[key]`. Raises InvalidRequest."""
@@ -47,7 +47,7 @@ class Parameter:
             schemas,
             [
                 {key: _field(schemas, branch, key, text) for key, text in fields.items()}
-                for branch in _alternatives(schemas, self.pointer)
+                for branch in alternatives(schemas, self.pointer)
                 if "object" in branch.types
             ],
         )
@@ -146,8 +146,11 @@ def _within(fields: dict[str, list[str]], name: str) -> dict[str, str]:
     }
 
 
-def _alternatives(schemas: Schemas, pointer: str) -> list[Branch]:
+def alternatives(schemas: Schemas, pointer: str) -> list[Branch]:
+    """What a value at `pointer` may be; nothing where it may not be there."""
     pointer, schema = schemas.at(pointer)
+    if not isinstance(schema, dict):
+        return []
     for keyword in ("anyOf", "oneOf"):
         if keyword in schema:
             return branches(schemas, pointer, keyword)
@@ -171,7 +174,7 @@ def _field(schemas: Schemas, branch: Branch, key: str, text: str) -> Json:
 
 
 def _types(schemas: Schemas, pointer: str) -> Iterator[str]:
-    for branch in _alternatives(schemas, pointer):
+    for branch in alternatives(schemas, pointer):
         yield from branch.types
 
 

@@ -6,10 +6,11 @@ from pathlib import Path
 from llm_backend.contract.errors import ContractError
 from llm_backend.contract.operations import Operation
 from llm_backend.domain.identity import EVERY_SCOPE
+from llm_backend.edge.media import FORM
 from llm_backend.errors import Json
 
 FATES = ("served", "not_served")
-ENTRIES = frozenset({"fate", "access", "scope", "body", "reason", "instead"})
+ENTRIES = frozenset({"fate", "access", "scope", "body", "form", "reason", "instead"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,10 @@ class Policy:
     operations: dict[str, Json]
 
     def apply(self, operation: Operation) -> None:
-        """Writes `security`, `x-fate`, `x-reason` and `x-body-limit` into the operation's own object.
+        """Writes `security`, `x-fate`, `x-reason`, `x-body-limit` and `x-form-limit` into the operation's own object.
 
-        Raises ContractError for an operation without fate or security, for a scope that no key can have, and for an
-        entry that means nothing.
+        Raises ContractError for an operation without fate or security, for a scope that no key can have, for a form
+        without a limit, and for an entry that means nothing.
         """
         ruling = self.tags.get(operation.tag, {}) | self.operations.get(operation.id, {})
         _refuse_unknown_entries(operation, ruling)
@@ -35,17 +36,18 @@ class Policy:
         _refuse_unknown_scopes(operation)
         if not operation.is_served:
             operation.fields["x-reason"] = _reason(operation, ruling)
-        limit = self._body_limit(operation, ruling)
+        limit = self._body_limit(operation, ruling.get("body", "default"))
         if operation.is_served and limit != self.body_limits["default"]:
             operation.fields["x-body-limit"] = limit
+        if operation.is_served and FORM in operation.fields.get("requestBody", {}).get("content", {}):
+            operation.fields["x-form-limit"] = self._body_limit(operation, ruling.get("form", "a form"))
 
     def refuse_unknown(self, operation_ids: set[str]) -> None:
         """Raises ContractError where the policy speaks of an operation that is not among these."""
         for name in sorted(self.operations.keys() - operation_ids):
             raise ContractError(f"The policy speaks of an operation {name!r}, which no document describes.")
 
-    def _body_limit(self, operation: Operation, ruling: Json) -> int:
-        reach = ruling.get("body", "default")
+    def _body_limit(self, operation: Operation, reach: str) -> int:
         if reach not in self.body_limits:
             raise ContractError(f"The policy of {operation} has a body of kind {reach!r}, which has no limit.")
         return self.body_limits[reach]

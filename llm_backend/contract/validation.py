@@ -10,12 +10,14 @@ from connexion.middleware.abstract import ROUTING_CONTEXT
 from starlette.types import Receive, Scope
 
 from llm_backend.contract.descent import find_fault
-from llm_backend.contract.dialect import JSON, OPERATION
+from llm_backend.contract.dialect import OPERATION
 from llm_backend.contract.documents import resolve
+from llm_backend.contract.forms import FormFields
 from llm_backend.contract.operations import Operation, operations
 from llm_backend.contract.parameters import Parameters, parameter_schemas
 from llm_backend.contract.schemas import Schemas, below
 from llm_backend.edge.call import Call
+from llm_backend.edge.media import FORM, JSON
 from llm_backend.edge.rewriting import DEPLOYMENT
 from llm_backend.edge.strict_json import parse
 from llm_backend.errors import InvalidRequest, Json
@@ -25,37 +27,50 @@ def validator_map(document: Json) -> dict[str, Any]:
     """Connexion's `validator_map` for the document, every validator of a served operation compiled."""
     served = [_resolved(document, operation) for operation in operations(document) if operation.is_served]
     schemas = schemas_of(served, document["components"].get("schemas", {}))
-    bodies = {
-        operation.id: BodyCheck(operation, schemas) for operation in served if _body_schema(operation) is not None
-    }
+    bodies = {operation.id: BodyCheck(operation, schemas) for operation in served if _body_schemas(operation)}
     parameters = {operation.id: Parameters(operation, schemas) for operation in served if operation.parameters}
     return {"body": {JSON: BodyChecks(bodies)}, "parameter": ParameterCheck(parameters), "response": {}}
 
 
 def schemas_of(served: list[Operation], components: dict[str, Json]) -> Schemas:
-    """The schemas of what is sent to these operations: bodies under the operation's id, and parameters."""
+    """The schemas of what is sent to these operations: bodies under the operation's id, forms, and parameters."""
     named: dict[str, Json] = {}
     for operation in served:
         named |= parameter_schemas(operation)
-        body = _body_schema(operation)
-        if body is not None:
-            named[operation.id] = body
+        bodies = _body_schemas(operation)
+        if JSON in bodies:
+            named[operation.id] = bodies[JSON]
+        if FORM in bodies:
+            named[_form_name(operation)] = bodies[FORM]
     return Schemas(named, components)
 
 
 class BodyCheck:
-    """The JSON body of one operation: parsed once, checked, and left in the call."""
+    """The body of one operation: parsed once, checked, and left in the call."""
 
     def __init__(self, operation: Operation, schemas: Schemas) -> None:
         self._schemas = schemas
         self._pointer = below("/named", operation.id)
+        self._form = None
         self._is_required = operation.fields["requestBody"].get("required", False)
-        schemas.compile(self._pointer)
+        bodies = _body_schemas(operation)
+        if JSON in bodies:
+            schemas.compile(self._pointer)
+        if FORM in bodies:
+            self._form = FormFields(schemas, below("/named", _form_name(operation)))
+        self._needed = "form" if JSON not in bodies else "JSON"
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
-        """Connexion's protocol; nothing is wrapped, the body has been read before."""
+        """Connexion's protocol; nothing is wrapped, the body is read before or here."""
         call = Call.of(scope)
-        call.body = self.read(call.raw_body, scope.get(DEPLOYMENT))
+        deployment: str | None = scope.get(DEPLOYMENT)
+        if call.upload is not None and self._form is not None:
+            call.form = await call.upload.read()
+            if deployment is not None:
+                call.form = call.form.replaced(model=deployment)
+            call.body = self._form.read(call.form)
+        else:
+            call.body = self.read(call.raw_body, deployment)
         return receive, scope
 
     def read(self, raw: bytes, deployment: str | None = None) -> Json:
@@ -65,7 +80,7 @@ class BodyCheck:
         """
         if not raw:
             if self._is_required:
-                raise InvalidRequest("The request needs a JSON body.", code="missing_required_parameter")
+                raise InvalidRequest(f"The request needs a {self._needed} body.", code="missing_required_parameter")
             return None
         body = parse(raw)
         if deployment is not None and isinstance(body, dict):
@@ -126,6 +141,11 @@ def _resolved(document: Json, operation: Operation) -> Operation:
     return Operation(operation.path, operation.method, fields)
 
 
-def _body_schema(operation: Operation) -> Json:
+def _body_schemas(operation: Operation) -> dict[str, Json]:
+    """Of the body, by media type."""
     content = operation.fields.get("requestBody", {}).get("content", {})
-    return content.get(JSON, {}).get("schema")
+    return {kind: content[kind]["schema"] for kind in (JSON, FORM) if "schema" in content.get(kind, {})}
+
+
+def _form_name(operation: Operation) -> str:
+    return f"{operation.id} form"

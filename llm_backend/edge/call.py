@@ -12,6 +12,7 @@ from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
 from llm_backend.domain.work import Work
+from llm_backend.edge.forms import Upload
 from llm_backend.errors import Json
 from llm_backend.upstream.forms import Form
 
@@ -29,16 +30,18 @@ class Call:
     headers: Mapping[str, str]
     """The client's headers, lower case, each name once."""
     raw_body: bytes
-    """The whole body; empty where nobody reads it: with GET and DELETE, and where the operation is not served."""
+    """The whole body; empty where it is a form, and where nobody reads it: GET, DELETE, what is not served."""
     receive: Receive
     """Past the body: the next message is the client's departure."""
     scope: Scope
     started: float = field(default_factory=perf_counter)
     caller: Caller | None = None
     body: Json = None
-    """The parsed and validated JSON body; of a form its text fields, files as their names."""
+    """The parsed and validated body: JSON, or the object of a form's fields, in which files stand as their names."""
+    upload: Upload | None = None
+    """The form that is still to be read, where the body is one."""
     form: Form | None = None
-    """The form that came as a body."""
+    """The form, once it is read; closed when the request ends."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """The typed path and query parameters, under Python names (`include[]` is `include`)."""
     log: dict[str, Any] = field(default_factory=dict)

@@ -12,13 +12,15 @@ from llm_backend.edge import head, media, problems
 from llm_backend.edge.admission import Admission
 from llm_backend.edge.call import CALL, Call
 from llm_backend.edge.cors import PREFLIGHT
+from llm_backend.edge.forms import Upload
 from llm_backend.edge.intake import Departed, Intake, replayed
+from llm_backend.edge.media import Readable
 from llm_backend.edge.replying import Reply
 from llm_backend.edge.rewriting import Rewriting
-from llm_backend.errors import ClientLeft, UnsupportedMediaType
+from llm_backend.errors import ClientLeft
 
-BodyLimit = Callable[[str, str], int | None]
-"""From method and path to the bytes that a body there may have; None where nobody reads it."""
+BodyLimit = Callable[[str, str], Readable | None]
+"""From method and path to what a body there may be; None where nobody reads it."""
 Count = Callable[[str, int], None]
 """Told of each request's end: its operation's id, `none` where it has none, and its status."""
 
@@ -81,6 +83,8 @@ class Guard:
         except Exception as error:  # noqa: BLE001 (this is where all of them end)
             await self._refuse(error, call, intake, reply)
         finally:
+            if call.form is not None:
+                call.form.close()
             reply.log()
             self._count(call.operation_id or "none", reply.outcome)
 
@@ -105,24 +109,33 @@ class Guard:
             await self._app(call.scope, replayed(call.raw_body, call.receive), reply.send)
 
     async def _take(self, call: Call, intake: Intake, headers: dict[str, str]) -> None:
-        """Read the body, if anybody will, and leave in the scope headers that describe what was read."""
+        """Read the body, if anybody will, and leave in the scope headers that describe what was read.
+
+        A form is left unread: what its files cost is for those who are let in.
+        """
         declared = media.declared_length(headers.get("content-length"))
         has_body = bool(declared) or "transfer-encoding" in headers
-        limit = self._bounds.body_limit(call.method, call.path) if has_body else 0
-        content_type, body = None, b""
-        if limit is not None:
+        readable = self._bounds.body_limit(call.method, call.path)
+        kind, body = None, b""
+        if readable is not None and has_body:
             # Judged before the body is read: what will be refused need not be waited for.
-            content_type = _content_type(call.method, headers, has_body=has_body)
-            body = await intake.read(limit, declared)
+            if call.method in _WITH_BODY:
+                kind = media.body_type(headers.get("content-type"), headers.get("content-encoding"), readable)
+            if kind is not None and kind.kind == media.FORM and readable.form is not None:
+                call.upload = Upload(intake, kind.boundary, readable.form, declared)
+            elif readable.json is not None:
+                body = await intake.read(readable.json, declared)
         for name in _ABOUT_THE_BODY:
             headers.pop(name, None)
-        if content_type is not None:
-            headers["content-type"] = content_type
+        if kind is not None:
+            headers["content-type"] = kind.kind
         if call.method in _WITH_BODY:
             # A body of GET or DELETE means nothing to any operation: read, to keep the connection in step, and dropped.
             call.raw_body = body
             headers["content-length"] = str(len(body))
-        call.scope["headers"] = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        # The layers below know of one media type: what a body really is, our own validator sees in the call.
+        below = headers if kind is None else headers | {"content-type": media.JSON}
+        call.scope["headers"] = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in below.items()]
 
     async def _refuse(self, error: Exception, call: Call, intake: Intake, reply: Reply) -> None:
         known = problems.understood(error, call.scope, call.request_id)
@@ -163,18 +176,3 @@ def _call(scope: Scope, receive: Receive) -> Call:
         # Starlette gives each GET a HEAD, which would run the operation for nothing; no path here has the method.
         scope["method"] = "TRACE"
     return call
-
-
-def _content_type(method: str, headers: dict[str, str], *, has_body: bool) -> str | None:
-    """Spell the body's type; None where there is no body of which it could be said.
-
-    chatbot-ui says `application/json` on a GET. Raises UnsupportedMediaType.
-    """
-    if method not in _WITH_BODY:
-        return None
-    try:
-        return media.normalised(headers.get("content-type"), headers.get("content-encoding"))
-    except UnsupportedMediaType:
-        if has_body:
-            raise
-        return None

@@ -1,5 +1,6 @@
 """The header `Idempotency-Key`: a POST that bears one is run once, and answered as often as it is sent."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
 
@@ -12,12 +13,14 @@ from llm_backend.edge import problems
 from llm_backend.edge.call import Call
 from llm_backend.edge.replies import EVENT_STREAM_HEADERS, PipedReply
 from llm_backend.errors import InvalidRequest, LLMBackendError
+from llm_backend.upstream.forms import Form
 
 HEADER = "idempotency-key"
 REPLAYED = "idempotent-replayed"
 LONGEST = 255
 
 _ERROR = 400
+_READ = 256 * 1024
 
 
 async def answered_once(call: Call, answer: Callable[[], Awaitable[Response]], *, plainly: bool) -> Response:
@@ -33,7 +36,7 @@ async def answered_once(call: Call, answer: Callable[[], Awaitable[Response]], *
         message = f"An idempotency key has 1 to {LONGEST} printable ASCII characters."
         raise InvalidRequest(message, param=PARAM, code="invalid_idempotency_key")
     account_id = call.caller.account_id if call.caller else None
-    keyed = Keyed(account_id, key, _fingerprint(call), call.request_id)
+    keyed = Keyed(account_id, key, await _fingerprint(call), call.request_id)
     claimed = await call.services.idempotency.claim(keyed, _telling(call, plainly=plainly))
     if isinstance(claimed, Told):
         call.log["replayed"] = True
@@ -77,8 +80,24 @@ def _telling(call: Call, *, plainly: bool) -> Tell:
     return tell
 
 
-def _fingerprint(call: Call) -> bytes:
+async def _fingerprint(call: Call) -> bytes:
     """Of what is asked for, however it is spelled: two that differ are two requests."""
     body = call.raw_body if call.body is None else orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
     line = orjson.dumps([call.method, call.path, call.scope["query_string"].decode("latin-1")])
-    return sha256(line + b"\n" + body).digest()
+    digest = sha256(line + b"\n" + body)
+    if call.form is not None:
+        # The body has its files' names; what is in them is read in a thread.
+        digest.update(await asyncio.to_thread(_of_files, call.form))
+    return digest.digest()
+
+
+def _of_files(form: Form) -> bytes:
+    """The digest of all files, each with its name and type; their order counts."""
+    digest = sha256()
+    for part in form.parts:
+        if part.filename is None:
+            continue
+        digest.update(orjson.dumps([part.name, part.filename, part.content_type, part.size]))
+        for offset in range(0, part.size, _READ):
+            digest.update(part.at(offset, _READ))
+    return digest.digest()

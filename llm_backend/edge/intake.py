@@ -1,6 +1,7 @@
-"""The body of a request on its way in: bounded in bytes and in time, and whole before anyone reads it."""
+"""The body of a request on its way in: bounded in bytes and in time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 from starlette.types import Message, Receive
 
@@ -27,18 +28,21 @@ class Intake:
         """Bytes seen so far."""
 
     async def read(self, limit: int, declared: int | None) -> bytes:
-        """Take the whole body, keeping `limit` bytes at most.
+        """Take the whole body, keeping `limit` bytes at most. Raises as `chunks`."""
+        return b"".join([chunk async for chunk in self.chunks(limit, declared)])
+
+    async def chunks(self, limit: int, declared: int | None) -> AsyncIterator[bytes]:
+        """Take the body piece by piece, `limit` bytes at most.
 
         Raises RequestTooLarge, RequestTimedOut where it does not go on, Departed.
         """
         if declared is not None and declared > limit:
             raise self._too_large(limit)
-        chunks: list[bytes] = []
         while not self.is_complete:
-            chunks.append(await self._next())
+            chunk = await self._next()
             if self.length > limit:
                 raise self._too_large(limit)
-        return b"".join(chunks)
+            yield chunk
 
     async def discard(self, limit: int, seconds: float) -> None:
         """Read on without keeping anything, for a while: a close with bytes unread would destroy the answer sent."""

@@ -1,43 +1,71 @@
-"""Media types: the one that is read here, in the one spelling that the layers below compare with."""
+"""Media types: those that are read here, and how much of each."""
 
 import re
+from dataclasses import dataclass
 
-from llm_backend.errors import InvalidRequest, UnsupportedMediaType
+from llm_backend.errors import InvalidForm, InvalidRequest, UnsupportedMediaType
 
 JSON = "application/json"
+FORM = "multipart/form-data"
+
+LONGEST_BOUNDARY = 70
+"""In characters, as RFC 2046 has it."""
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 (a token of RFC 9110's grammar)
-_TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*((?:;.*)?)", re.ASCII)
-_PARAMETER = re.compile(rf'[ \t]*({_TOKEN})=(?:"([^"\\]*)"|({_TOKEN}))[ \t]*', re.ASCII)
+TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*((?:;.*)?)", re.ASCII)
+"""A media type and the text of its parameters."""
+
+_PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_TOKEN})=(?:"([^"\\]*)"|([^\s";]+))[ \t]*)?', re.ASCII)
 
 
-def normalised(content_type: str | None, content_encoding: str | None) -> str:
-    """Spell the type of a body that is there: `application/json`.
+@dataclass(frozen=True, slots=True)
+class Readable:
+    """How many bytes an operation reads of a body, by its media type; None where it does not take that type."""
 
-    Raises UnsupportedMediaType for any other type, a charset other than UTF-8, and compression.
+    json: int | None
+    form: int | None = None
+
+    @property
+    def named(self) -> str:
+        """The media types, for a message."""
+        of_json = [] if self.json is None else [JSON]
+        return " or ".join(of_json if self.form is None else [*of_json, FORM])
+
+
+@dataclass(frozen=True, slots=True)
+class BodyType:
+    """The type of one body."""
+
+    kind: str
+    """`JSON` or `FORM`."""
+    boundary: bytes = b""
+    """Of a form."""
+
+
+def body_type(content_type: str | None, content_encoding: str | None, readable: Readable) -> BodyType:
+    """The type of a body that is there.
+
+    Raises UnsupportedMediaType for a type that is not `readable`, a charset other than UTF-8, and compression;
+    InvalidForm where a form has no boundary by which it could be read.
     """
     if content_encoding is not None and content_encoding.strip().lower() not in {"", "identity"}:
         raise UnsupportedMediaType("Compressed bodies are not read here: send the body without Content-Encoding.")
-    found = _TYPE.fullmatch(content_type or "")
+    found = TYPE.fullmatch(content_type or "")
     if found is None:
-        raise UnsupportedMediaType(f"The body needs a Content-Type: {JSON}.")
+        raise UnsupportedMediaType(f"The body needs a Content-Type: {readable.named}.")
     kind, parameters = found[1].lower(), found[2]
-    if kind != JSON:
-        raise UnsupportedMediaType(f"Bodies are read as {JSON} only.")
-    _check_charset(parameters)
-    return kind
+    taken = {JSON: readable.json, FORM: readable.form}
+    if taken.get(kind) is None:
+        raise UnsupportedMediaType(f"This body is read as {readable.named} only.")
+    if charset(parameters) not in {"utf-8", "utf8"}:
+        raise UnsupportedMediaType("Bodies are read as UTF-8 only.")
+    return BodyType(kind, _boundary(parameters) if kind == FORM else b"")
 
 
-def _check_charset(parameters: str) -> None:
-    for text in parameters.split(";")[1:]:
-        if not text.strip():
-            continue
-        parameter = _PARAMETER.fullmatch(text)
-        if parameter is None:
-            raise UnsupportedMediaType("The parameters of the Content-Type cannot be read.")
-        charset = parameter[2] if parameter[2] is not None else parameter[3]
-        if parameter[1].lower() == "charset" and charset.lower() not in {"utf-8", "utf8"}:
-            raise UnsupportedMediaType("Bodies are read as UTF-8 only.")
+def charset(parameters: str) -> str:
+    """The charset that a type's parameters name, lower case; UTF-8 where they name none. As `_values`."""
+    values = _values(parameters, "charset")
+    return values[0].lower() if len(set(values)) == 1 else "" if values else "utf-8"
 
 
 def declared_length(content_length: str | None) -> int | None:
@@ -47,3 +75,25 @@ def declared_length(content_length: str | None) -> int | None:
     if not (content_length.isascii() and content_length.isdigit() and len(content_length) < 20):  # noqa: PLR2004 (2**64)
         raise InvalidRequest("The Content-Length is no number.")
     return int(content_length)
+
+
+def _boundary(parameters: str) -> bytes:
+    values = _values(parameters, "boundary")
+    if len(values) != 1 or not values[0].isprintable() or values[0].endswith(" "):
+        raise InvalidForm(f"The Content-Type of a form names its boundary once: {FORM}; boundary=…")
+    if len(values[0]) > LONGEST_BOUNDARY:
+        raise InvalidForm(f"The boundary of a form has at most {LONGEST_BOUNDARY} characters.")
+    return values[0].encode("latin-1")
+
+
+def _values(parameters: str, name: str) -> list[str]:
+    """What is said for a parameter, each time. Raises UnsupportedMediaType for parameters that cannot be read."""
+    found, start = [], 0
+    while start < len(parameters):
+        parameter = _PARAMETER.match(parameters, start)
+        if parameter is None or not parameter[0]:
+            raise UnsupportedMediaType("The parameters of the Content-Type cannot be read.")
+        if parameter[1] is not None and parameter[1].lower() == name:
+            found.append(parameter[2] if parameter[2] is not None else parameter[3])
+        start = parameter.end()
+    return found

@@ -3,6 +3,7 @@
 LLMBackendError
 ├── InvalidRequest              the request is wrong; `code` says how, `param` says where
 │   ├── InvalidJson             the body is no JSON that this server reads
+│   ├── InvalidForm             the body is no multipart form that this server reads
 │   ├── UnsupportedMediaType    the body is in a media type or encoding that this server does not read
 │   ├── RequestTooLarge         more bytes than the operation takes
 │   ├── HeadersTooLarge         more headers than the server takes
@@ -45,6 +46,7 @@ from llm_backend.errors.requests import (
     HeadersTooLarge,
     IdempotencyConflict,
     IdempotencyKeyReused,
+    InvalidForm,
     InvalidJson,
     InvalidRequest,
     KeyRevoked,
@@ -92,6 +94,7 @@ __all__ = [
     "IdempotencyConflict",
     "IdempotencyKeyReused",
     "Internal",
+    "InvalidForm",
     "InvalidJson",
     "InvalidRequest",
     "Json",

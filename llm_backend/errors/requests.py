@@ -18,6 +18,12 @@ class InvalidJson(InvalidRequest):
     code = "invalid_json"
 
 
+class InvalidForm(InvalidRequest):
+    """The body is no multipart form that this server reads."""
+
+    code = "invalid_form"
+
+
 class UnsupportedMediaType(InvalidRequest):
     """The body's media type, charset or content encoding is not read here."""
 

@@ -48,18 +48,22 @@ class Part:
         return cls(name, data, len(data))
 
     def beginning(self, size: int) -> bytes:
-        """At most `size` bytes of it. Blocks where they lie in a file."""
-        return self.data.read(0, size) if isinstance(self.data, Stretch) else self.data[:size]
+        """At most its first `size` bytes. Blocks where they lie in a file."""
+        return self.at(0, size)
+
+    def at(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes of it, from `offset` on. Blocks where they lie in a file."""
+        if isinstance(self.data, Stretch):
+            return self.data.read(offset, size)
+        return self.data[offset : offset + size]
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """All of its bytes, read from a file beside the loop."""
         for offset in range(0, self.size, _READ):
-            if isinstance(self.data, Stretch):
-                read = await asyncio.to_thread(self.data.read, offset, _READ)
-                if len(read) != min(_READ, self.size - offset):
-                    raise AssertionError("A form's temporary file has become shorter.")
-            else:
-                read = self.data[offset : offset + _READ]
+            is_stored = isinstance(self.data, Stretch)
+            read = await asyncio.to_thread(self.at, offset, _READ) if is_stored else self.at(offset, _READ)
+            if len(read) != min(_READ, self.size - offset):
+                raise AssertionError("A form's temporary file has become shorter.")
             for start in range(0, len(read), PIECE):
                 yield read[start : start + PIECE]
 

@@ -156,7 +156,7 @@ def test_configuration_of_an_upstream_is_no_parameter(spec: Path) -> None:
     properties = merge(spec_folder(spec))["components"]["schemas"]["Thing"]["properties"]
 
     assert properties["api_base"] is False
-    assert properties["extra_body"] == {"properties": {"api_base": False}}
+    assert properties["extra_body"] == {"type": ["object", "null"], "properties": {"api_base": False}}
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from llm_backend.edge.admission import Admission, Edge
 from llm_backend.edge.call import Call
 from llm_backend.edge.cors import Cors
 from llm_backend.edge.guard import Bounds, Guard, Patience
+from llm_backend.edge.media import Readable
 from llm_backend.edge.rewriting import DEPLOYMENT, Rewriting
 from llm_backend.errors import Json, ModelNotFound, NotServed, Unauthenticated, UpstreamTimedOut
 
@@ -51,8 +52,8 @@ DOCUMENT: Json = {
 }
 
 
-def _body_limit(_method: str, path: str) -> int | None:
-    return None if path == "/v1/unserved" else BODY_LIMIT
+def _body_limit(_method: str, path: str) -> Readable | None:
+    return None if path == "/v1/unserved" else Readable(BODY_LIMIT)
 
 
 def _call() -> Call:
