@@ -4,11 +4,9 @@ import json
 from collections.abc import Callable, Iterator
 
 import structlog
-from connexion.middleware.main import ConnexionMiddleware
-from connexion.middleware.routing import RoutingMiddleware
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Match, Mount, Route, Router
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
 from llm_backend.errors import (
@@ -145,15 +143,9 @@ def _refused(error: HTTPException, scope: Scope) -> LLMBackendError | None:
 def _allowed(error: HTTPException, scope: Scope) -> tuple[str, ...]:
     """List every method of the path: the router's own header names those of its first route only."""
     pristine = {"type": "http", "method": "", "path": scope["path"], "root_path": "", "headers": []}
-    methods = set(_methods(_routes(scope["app"]), pristine)) if "app" in scope else set()
+    methods = set(_methods(scope["app"].routes, pristine)) if "app" in scope else set()
     methods = methods or set((error.headers or {}).get("Allow", "").replace(" ", "").split(","))
     return tuple(sorted(methods - {"HEAD", ""}))
-
-
-def _routes(app: ConnexionMiddleware) -> list[BaseRoute]:
-    """Find the routes of all documents; the scope's own `router` is that of the layer before, which has none."""
-    layers = app.middleware_stack or ()
-    return [route for layer in layers if isinstance(layer, RoutingMiddleware) for route in layer.router.routes]
 
 
 def _methods(routes: list[BaseRoute], scope: Scope) -> Iterator[str]:
@@ -164,13 +156,4 @@ def _methods(routes: list[BaseRoute], scope: Scope) -> Iterator[str]:
         if isinstance(route, Route):
             yield from route.methods or ()
         elif isinstance(route, Mount):
-            yield from _methods(_chained(route.app), {**scope, **child})
-
-
-def _chained(app: object) -> list[BaseRoute]:
-    """Gather the routes of a router and of those that Connexion hangs behind it for the same base path."""
-    routes: list[BaseRoute] = []
-    while isinstance(app, Router):
-        routes += app.routes
-        app = app.default
-    return routes
+            yield from _methods(route.routes, {**scope, **child})

@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+from connexion.spec import Specification
 
 from llm_backend.contract.dialect import to_connexion
 from llm_backend.contract.documents import merge
@@ -20,6 +21,12 @@ def test_connexion_gets_every_path_but_those_told_apart_by_a_query(document: Jso
 
     assert set(reduced["paths"]) == {path for path in document["paths"] if "?" not in path}
     assert reduced["openapi"].startswith("3.0")
+
+
+def test_connexion_finds_it_valid_and_without_references(document: Json) -> None:
+    reduced = to_connexion(document)
+
+    assert Specification.load(reduced).spec == reduced  # type: ignore[no-untyped-call] # Connexion has no types
 
 
 def test_each_operation_keeps_its_id_and_security(document: Json) -> None:

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from connexion.apps.asynchronous import AsyncApp
 from connexion.context import request
+from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import Resolver
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from llm_backend.app import LAYERS
+from llm_backend.contract.layers import Layers
 from llm_backend.edge import strict_json
 from llm_backend.edge.admission import Admission, Edge
 from llm_backend.edge.call import Call
@@ -37,6 +37,7 @@ _LIMIT = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
 DOCUMENT: Json = {
     "openapi": "3.0.3",
     "info": {"title": "small", "version": "1"},
+    "components": {},
     "paths": {
         "/v1/models": {"get": _operation("models", _LIMIT), "post": _operation("echo")},
         "/v1/models/{model}": {"get": _operation("model", _MODEL), "delete": _operation("model", _MODEL)},
@@ -79,8 +80,7 @@ class Small:
 
     def edge(self) -> Edge:
         """Build the whole, new."""
-        app = AsyncApp(__name__, lifespan=self._lifespan, middlewares=list(LAYERS))
-        app.add_api(DOCUMENT, resolver=Resolver(self._find))
+        app = LifespanMiddleware(Layers(DOCUMENT, Resolver(self._find)), lifespan=self._lifespan)
         admission = Admission(self.max_concurrent)
         guard = Guard(
             app,
