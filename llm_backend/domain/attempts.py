@@ -122,7 +122,7 @@ class Attempts:
 
         `received`: the text that came.
         """
-        size = len(received.encode("utf-8", "surrogatepass"))
+        size = self._sizing.received(kept.content if kept else None, received)
         guessed = self.guess(size)
         reported = Usage.reported(raw)
         if reported is None:

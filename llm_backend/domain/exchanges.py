@@ -12,7 +12,7 @@ from llm_backend.domain.binaries import BinaryAnswer
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.piped import StreamLimits
 from llm_backend.domain.streams import StreamedAnswer
-from llm_backend.domain.trades import Trade
+from llm_backend.domain.trades import Trade, Usual
 from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
@@ -33,6 +33,14 @@ class Exchanges:
         self._running: set[Exchange] = set()
         self._is_cut = False
         metrics.running.set_function(lambda: len(self._running))
+
+    async def usual_model(self, usual: Usual) -> str:
+        """What answers a request that names no model. A list that cannot be had says nothing against the usual one."""
+        try:
+            listed = [model["id"] for model in await self._catalogue.list()]
+        except LLMBackendError:
+            return usual.model
+        return usual.of(listed)
 
     async def whole(self, work: Work, trade: Trade) -> WholeAnswer:
         """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""

@@ -25,7 +25,14 @@ class Sizing(ABC):
 
     @abstractmethod
     def guess(self, received: int, grant: Grant | None) -> Usage:
-        """What is likely to be used once `received` bytes of the answer's text have come; within `grant`."""
+        """What is likely to be used once so much of the answer has come; within `grant`."""
+
+    def received(self, content: Json, text: str) -> int:  # noqa: ARG002 (most are measured by what they say)
+        """How much of an answer came, as `guess` takes it: the bytes of its text.
+
+        `content`: the whole answer, parsed; None of one that came in pieces.
+        """
+        return len(text.encode("utf-8", "surrogatepass"))
 
     def measure(self) -> None:
         """Look through the body, which may take a while."""

@@ -1,16 +1,18 @@
 """What the operations that an upstream answers differ in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.fitting import Continuing, Fitting, Reading
+from llm_backend.domain.media import Hearing, Pictures, Speech
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
 from llm_backend.streaming.chunks import Admitted, ChatChunks, TextChunks
 from llm_backend.streaming.sse import EVENT_LIMIT
+from llm_backend.streaming.typed_events import typed
 from llm_backend.upstream.bodies import BODY_LIMIT
 from llm_backend.upstream.catalogue import Route
 
@@ -48,6 +50,20 @@ class MakeEvents(Protocol):
     def __call__(self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str]) -> Events: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Usual:
+    """The model that OpenAI takes where a request names none, and parts of the ids of others that can do the same."""
+
+    model: str
+    marks: tuple[str, ...]
+
+    def of(self, listed: Iterable[str]) -> str:
+        """The usual one; of those who do not list it, the first that seems to do the same."""
+        names = list(listed)
+        others = (name for name in names if any(mark in name.lower() for mark in self.marks))
+        return self.model if self.model in names else next(others, self.model)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
     """One operation's, or one kind of operation's."""
@@ -62,12 +78,47 @@ class Trade:
     """None where it does not stream."""
     asks_usage: bool = False
     """Whether a stream says what it used only where it is asked to."""
+    usual: Usual | None = None
+    """What answers where the request names no model; None where it has to."""
     answer_bytes: int = BODY_LIMIT
     """The largest whole answer that is read."""
     event_bytes: int = EVENT_LIMIT
     """The largest event."""
 
 
+PICTURES_BYTES = 64 * 1024 * 1024
+"""Ten pictures of high quality, in base64."""
+
+
+def _pictures(path: str, usual: str, *finals: str) -> Trade:
+    return Trade(
+        path=path,
+        sizing=Pictures,
+        contents="data",
+        events=typed(*finals) if finals else None,
+        answer_bytes=PICTURES_BYTES,
+        event_bytes=PICTURES_BYTES,
+        usual=Usual(usual, ("image", "dall-e")),
+    )
+
+
 CHAT = Trade(path="/chat/completions", sizing=Fitting, contents="choices", events=ChatChunks, asks_usage=True)
 COMPLETIONS = Trade(path="/completions", sizing=Continuing, contents="choices", events=TextChunks, asks_usage=True)
 EMBEDDINGS = Trade(path="/embeddings", sizing=Reading, contents="data")
+MODERATIONS = Trade(
+    path="/moderations",
+    sizing=Reading,
+    contents="results",
+    usual=Usual("omni-moderation-latest", ("moderation",)),
+)
+SPEECH = Trade(path="/audio/speech", sizing=Speech, events=typed("speech.audio.done", is_named=False))
+TRANSCRIPTIONS = Trade(
+    path="/audio/transcriptions",
+    sizing=Hearing,
+    contents="text",
+    events=typed("transcript.text.done", is_named=False),
+)
+TRANSLATIONS = Trade(path="/audio/translations", sizing=Hearing, contents="text")
+IMAGES = _pictures("/images/generations", "gpt-image-1", "image_generation.completed")
+IMAGE_EDITS = _pictures("/images/edits", "gpt-image-1", "image_edit.completed")
+IMAGE_VARIATIONS = _pictures("/images/variations", "dall-e-2")

@@ -36,7 +36,7 @@ async def exchanged(call: Call, trade: Trade) -> Response:
 
 async def whole(call: Call, trade: Trade, accept: str | None = None) -> Response:
     """The upstream's answer to the call's body in one piece; in JSON, or of the type `accept`."""
-    call.log["model"] = call.body["model"]
+    await _name_model(call, trade)
     exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False, accept=accept), trade)
     watcher = _abandoning(call, exchange)
     try:
@@ -50,16 +50,23 @@ async def whole(call: Call, trade: Trade, accept: str | None = None) -> Response
 
 async def streamed(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body as events."""
-    call.log["model"] = call.body["model"]
+    await _name_model(call, trade)
     work = call.work(trade.path, streamed=True)
     return await _piped(call, await call.services.exchanges.stream(work, trade), EVENT_STREAM_HEADERS)
 
 
 async def binary(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body in bytes, as they come."""
-    call.log["model"] = call.body["model"]
+    await _name_model(call, trade)
     work = call.work(trade.path, streamed=False, accept="*/*")
     return await _piped(call, await call.services.exchanges.binary(work, trade), {})
+
+
+async def _name_model(call: Call, trade: Trade) -> None:
+    """Say who is asked, where the request does not."""
+    if trade.usual is not None and call.body.get("model") is None:
+        call.body["model"] = await call.services.exchanges.usual_model(trade.usual)
+    call.log["model"] = call.body["model"]
 
 
 async def _piped(call: Call, exchange: PipedAnswer, own: Mapping[str, str]) -> Response:

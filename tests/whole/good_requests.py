@@ -14,6 +14,9 @@ BODIES: dict[str, Json] = {
     "createChatCompletion": {"model": "echo", "messages": HELLO},
     "createCompletion": {"model": "echo", "prompt": "Hello"},
     "createEmbedding": {"model": "echo", "input": "Hello"},
+    "createModeration": {"input": "Hello"},
+    "createImage": {"prompt": "Hello"},
+    "createSpeech": {"model": "echo-speech", "voice": "alloy", "input": "Hello"},
     "createAccount": {"name": "another"},
     "createAccounts": {"accounts": [{"name": "one of many"}]},
     "putAccountBudget": {"budget": 1_000_000},
@@ -24,6 +27,15 @@ BODIES: dict[str, Json] = {
     "askChat": {"content": "Hello"},
 }
 """Of the served operations that take one."""
+PICTURE = {"image": ("square.png", b"\x89PNG\r\n" + bytes(64), "image/png")}
+SOUND = {"file": ("hello.mp3", bytes(4096), "audio/mpeg")}
+FORMS: dict[str, dict[str, Any]] = {
+    "createImageEdit": {"data": {"prompt": "Hello"}, "files": PICTURE},
+    "createImageVariation": {"files": PICTURE},
+    "createTranscription": {"data": {"model": "echo-transcribe"}, "files": SOUND},
+    "createTranslation": {"data": {"model": "echo-transcribe"}, "files": SOUND},
+}
+"""Of those that take a form."""
 EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1", "subject": "account"}
 """What paths name, where nothing else is said."""
 ENDS = ("rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount")
@@ -60,6 +72,8 @@ def good_request(operation: Operation, existing: Mapping[str, str] = EXISTING) -
     media = operation.fields.get("requestBody", {}).get("content", {})
     if not media:
         return GoodRequest(operation.method, path)
+    if operation.id in FORMS:
+        return GoodRequest(operation.method, path, FORMS[operation.id])
     if "application/json" in media:
         return GoodRequest(operation.method, path, {"json": BODIES.get(operation.id, {})})
     return GoodRequest(operation.method, path, {"files": {"file": ("a.txt", b"text")}})
