@@ -12,6 +12,8 @@ PROMPT_DETAILS = ("prompt_tokens_details", "input_tokens_details", "input_token_
 COMPLETION_DETAILS = ("completion_tokens_details", "output_tokens_details", "output_token_details")
 """What chats, answers and pictures, and sounds call the kinds of each side."""
 
+WITHOUT_TOKENS: dict[str, Json] = {"prompt_tokens": 0, "completion_tokens": 0, "is_without_tokens": True}
+
 
 def read(raw: Json) -> dict[str, Json] | None:
     """The fields of a `Usage` by a report; None where it is missing or no usage can be read from it.
@@ -20,8 +22,13 @@ def read(raw: Json) -> dict[str, Json] | None:
     """
     if not isinstance(raw, dict):
         return None
-    if raw.get("type") == "duration":
-        return _timed(raw.get("seconds"))
+    counted, seconds = _counted(raw), _seconds(raw)
+    if seconds is None:
+        return counted
+    return {**(counted or WITHOUT_TOKENS), "seconds": seconds}
+
+
+def _counted(raw: dict[str, Json]) -> dict[str, Json] | None:
     prompt, completion = _told(raw, "prompt_tokens", "input_tokens"), _told(raw, "completion_tokens", "output_tokens")
     total = raw.get("total_tokens")
     if completion is None and total == prompt:
@@ -32,12 +39,11 @@ def read(raw: Json) -> dict[str, Json] | None:
     return _disjoint(raw, prompt, completion, total if _is_count(total) else prompt + completion)
 
 
-def _timed(seconds: Json) -> dict[str, Json] | None:
-    """A report of nothing but the length of a sound: a started second counts."""
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    if not is_number or not 0 <= seconds < MOST_TOKENS:
-        return None
-    return {"prompt_tokens": 0, "completion_tokens": 0, "seconds": ceil(seconds), "is_without_tokens": True}
+def _seconds(raw: dict[str, Json]) -> int | None:
+    """The length of a sound, where it is that what is reported: a started second counts."""
+    told: Json = raw.get("seconds") if raw.get("type") == "duration" else None
+    is_number = isinstance(told, int | float) and not isinstance(told, bool)
+    return ceil(told) if is_number and 0 <= told < MOST_TOKENS else None
 
 
 def _disjoint(raw: dict[str, Json], prompt: int, completion: int, total: int) -> dict[str, Json]:

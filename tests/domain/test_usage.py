@@ -159,6 +159,12 @@ def test_a_started_second_counts(told: float, seconds: int) -> None:
     assert (usage.seconds, usage.is_without_tokens) == (seconds, True)
 
 
+def test_a_report_of_both_is_read_as_both() -> None:
+    usage = read({"type": "duration", "seconds": 12, "input_tokens": 300, "output_tokens": 80})
+
+    assert (usage.seconds, usage.prompt_tokens, usage.is_without_tokens) == (12, 300, False)
+
+
 def test_what_a_report_does_not_speak_of_is_as_it_was_guessed() -> None:
     guessed = Usage(400, 90, seconds=15, characters=7, audio_prompt_tokens=400)
     timed, counted = {"type": "duration", "seconds": 12.5}, {"input_tokens": 300, "output_tokens": 80}

@@ -26,7 +26,7 @@ async def bob(running: Running, admin: Admin) -> int:
     own = {"account_id": running.account_id}
     await keep_days(
         running.database,
-        own | {"day": date(2026, 3, 1), "key_id": "key1", "end_user": "=1+1"},
+        own | {"day": date(2026, 3, 1), "key_id": "key1", "end_user": "=1+1", "images": 3},
         own | {"day": date(2026, 3, 2), "key_id": "key1"},
         own | {"day": date(2026, 3, 2), "model": "Big", "requests": 0, "prompt_tokens": -1, "completion_tokens": 0},
         {"account_id": other, "day": date(2026, 3, 2), "requests": 2},
@@ -49,7 +49,14 @@ async def test_usage_is_summed_by_account_with_names(running: Running, admin: Ad
         (running.account_id, "tests", 2),
         (bob, "bob", 2),
     ]
-    sums = {"requests": 4, "prompt_tokens": 20, "completion_tokens": 15, "total_tokens": 35, "cost_microusd": 12}
+    sums = {
+        "requests": 4,
+        "prompt_tokens": 20,
+        "completion_tokens": 15,
+        "total_tokens": 35,
+        "images": 3,
+        "cost_microusd": 12,
+    }
     assert {name: told["total"][name] for name in sums} == sums
     assert (told["from"], told["to"], told["group_by"]) == ("2026-03-01", "2026-03-31", ["account"])
     assert (told["has_more"], told["next"]) == (False, None)

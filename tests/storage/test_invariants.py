@@ -105,7 +105,13 @@ DAMAGES: dict[str, tuple[str, list[ClauseElement]]] = {
     "an adjustment is of no charge": ("I5", [a_charge(kind="adjustment")]),
     "a limit is passed": ("I6", [update(budget_period).where(budget_period.c.id == WHOLE).values(token_limit=21)]),
     "an amount is not the reported one": ("I7", [settled(raw_usage=b'{"prompt_tokens": 8, "completion_tokens": 5}')]),
-    "a length is not the reported one": ("I7", [settled(raw_usage=b'{"type": "duration", "seconds": 2.5}')]),
+    "a length is not the reported one": (
+        "I7",
+        [
+            settled(raw_usage=b'{"type": "duration", "seconds": 2.5}', seconds=2),
+            update(usage_day).values(seconds=2),
+        ],
+    ),
     "a late amount is not the reported one": (
         "I7",
         [
@@ -148,11 +154,22 @@ async def test_a_sound_ledger_violates_nothing(database: Database) -> None:
     assert await found(database) == []
 
 
-async def test_a_started_second_is_what_was_reported(database: Database) -> None:
-    await keep_a_sound_ledger(database)
-    timed = settled(raw_usage=b'{"type": "duration", "seconds": 2.5}', seconds=3)
+ODD_REPORTS = {
+    b'{"type": "duration", "seconds": 2.5}': 3,
+    b'{"type": "duration", "seconds": 3, "prompt_tokens": "some"}': 3,
+    b'{"prompt_tokens": 7, "completion_tokens": 5, "seconds": 0.4}': 0,
+    b'{"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 12}': 0,
+    b'{"input_tokens": 7, "output_tokens": 5, "total_tokens": "many"}': 0,
+}
+"""What tells the same as the sound ledger's 7 + 5 tokens, with so many seconds."""
 
-    assert await found(database, timed, update(usage_day).values(seconds=3)) == []
+
+async def test_what_was_made_of_an_odd_report_is_what_was_reported(database: Database) -> None:
+    await keep_a_sound_ledger(database)
+
+    for raw, seconds in ODD_REPORTS.items():
+        charged = settled(raw_usage=raw, seconds=seconds), update(usage_day).values(seconds=seconds)
+        assert await found(database, *charged) == [], raw
 
 
 class Undone(Exception):

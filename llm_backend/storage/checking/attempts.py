@@ -145,13 +145,14 @@ def _misreported() -> Select[Any]:
     prompt = func.coalesce(_number(told.c.raw_usage, "prompt_tokens"), _number(told.c.raw_usage, "input_tokens"))
     # Embeddings complete nothing, and their usage says nothing of it.
     output = (_number(told.c.raw_usage, name) for name in ("completion_tokens", "output_tokens"))
-    completion = func.coalesce(*output, 0)
+    said, thought = func.coalesce(*output, 0), _number(told.c.raw_usage, "total_tokens") - prompt
+    # Some leave what was thought out of the completion, and have it in the total alone.
+    completion = case((thought > said, thought), else_=said)
     seconds, heard = _number(told.c.raw_usage, "seconds"), told.c.seconds + func.coalesce(charged.seconds, 0)
     is_other = or_(
         told.c.raw_usage.is_(None),
-        # A started one counts.
-        heard < seconds,
-        heard >= seconds + 1,
+        # A started one counts; of what is no sound, seconds tell something else.
+        and_(heard != 0, or_(heard < seconds, heard >= seconds + 1)),
         prompt != told.c.prompt_tokens + func.coalesce(charged.prompt_tokens, 0),
         and_(prompt.is_not(None), completion != told.c.completion_tokens + func.coalesce(charged.completion_tokens, 0)),
     )

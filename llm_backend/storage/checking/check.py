@@ -31,10 +31,13 @@ class json_number(FunctionElement[float]):  # noqa: N801 (reads as the SQL funct
 @compiles(json_number, "sqlite")
 def _sqlite(element: json_number, compiler: Any, **options: Any) -> str:
     column, name = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CASE WHEN json_valid(CAST({column} AS TEXT)) THEN json_extract(CAST({column} AS TEXT), '$.' || {name}) END"
+    written, path = f"CAST({column} AS TEXT)", f"'$.' || {name}"
+    is_number = f"json_valid({written}) AND json_type({written}, {path}) IN ('integer', 'real')"
+    return f"CASE WHEN {is_number} THEN json_extract({written}, {path}) END"
 
 
 @compiles(json_number, "postgresql")
 def _postgresql(element: json_number, compiler: Any, **options: Any) -> str:
     column, name = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CAST(CAST(convert_from({column}, 'UTF8') AS JSON) ->> {name} AS NUMERIC)"
+    written = f"CAST(convert_from({column}, 'UTF8') AS JSON)"
+    return f"CASE WHEN json_typeof({written} -> {name}) = 'number' THEN CAST({written} ->> {name} AS NUMERIC) END"
