@@ -6,6 +6,7 @@ from math import ceil
 from typing import NamedTuple, Self
 
 from llm_backend.domain.bounds import BYTES_PER_COMPRESSED_SECOND
+from llm_backend.domain.usage import Usage
 from llm_backend.errors import Json
 from llm_backend.upstream.forms import Part
 
@@ -67,8 +68,11 @@ class Sound:
         return -(-samples // self._wave.bytes_per_second)
 
     def heard_seconds(self, answer: Json) -> int:
-        """By an answer that says how long the sound is, as the verbose ones do; else what is likely."""
-        told: Json = answer.get("duration") if isinstance(answer, dict) else None
+        """By an answer that says how long the sound is: in its usage, or as the verbose ones do; else what is likely."""
+        if not isinstance(answer, dict):
+            return self.likely_seconds
+        usage = Usage.reported(answer.get("usage"))
+        told: Json = usage.seconds if usage is not None and usage.seconds else answer.get("duration")
         is_number = isinstance(told, int | float) and not isinstance(told, bool)
         return ceil(min(told, self.most_seconds)) if is_number and told >= 0 else self.likely_seconds
 

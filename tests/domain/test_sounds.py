@@ -89,6 +89,7 @@ def test_whatever_a_file_holds_its_likely_length_is_within_the_bound(head: bytes
     ("answer", "seconds"),
     [
         ({"duration": 2.1}, 3),
+        ({"usage": {"type": "duration", "seconds": 1.2}, "duration": 3.4}, 2),
         ({"duration": 1e9}, 4),
         ({"duration": float("inf")}, 4),
         ({"duration": float("nan")}, 3),
