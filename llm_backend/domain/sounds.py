@@ -68,7 +68,7 @@ class Sound:
         return -(-samples // self._wave.bytes_per_second)
 
     def heard_seconds(self, answer: Json) -> int:
-        """By an answer that says how long the sound is: in its usage, or as the verbose ones do; else what is likely."""
+        """By an answer that says how long it is: in its usage, or as the verbose ones do; else what is likely."""
         if not isinstance(answer, dict):
             return self.likely_seconds
         usage = Usage.reported(answer.get("usage"))
