@@ -10,11 +10,12 @@ from llm_backend.domain.sheet import Terms
 from llm_backend.domain.usage import Price
 from llm_backend.settings import ModelSettings, PriceTable, Settings
 from llm_backend.settings import Upstream as Configured
-from llm_backend.upstream.catalogue import Model
 from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.echo import Echo, EchoTransport
+from llm_backend.upstream.models import Model, Sunset, Target
+from llm_backend.upstream.resting import Rests
 from llm_backend.upstream.upstream import Manner, Upstream
 from llm_backend.upstream.wire import Transport
 
@@ -38,6 +39,7 @@ def upstream(configured: Configured, transport: Transport, clock: Clock) -> Upst
         transport,
         timeouts=timeouts(configured),
         circuit=Circuit(clock.monotonic),
+        rests=Rests(clock.monotonic),
         secrets=(key.get_secret_value(),) if key else (),
         manner=Manner(configured.output_cap_field, configured.on_disconnect == "drain"),
     )
@@ -63,14 +65,18 @@ def total_seconds(settings: Settings) -> float:
 def model(name: str, model: ModelSettings) -> Model:
     return Model(
         name,
-        model.upstream_model or name,
-        model.upstream,
+        tuple(Target(target.name, target.model, target.weight) for target in model.targets),
         context_length=model.context_length,
         max_output_tokens=model.max_output_tokens,
         image_tokens=model.image_tokens,
         made_image_tokens=model.made_image_tokens,
         audio_tokens_per_minute=model.audio_tokens_per_minute,
         page_tokens=model.page_tokens,
+        output_cap_field=model.output_cap_field,
+        defaults=model.defaults,
+        fallback=model.fallback,
+        fallback_on=frozenset(model.fallback_on),
+        sunset=Sunset(model.shutdown_date, model.successor) if model.shutdown_date else None,
     )
 
 

@@ -13,7 +13,6 @@ from llm_backend.domain.tally import Tally, objects
 from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
 from llm_backend.upstream.bodies import whole
-from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
 JSON = "application/json"
@@ -51,7 +50,7 @@ class WholeAnswer(Exchange):
         kept = Kept(content, answer.media_type, answer.body)
         raw = content.get("usage") if isinstance(content, dict) else None
         await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
-        return Answer(answer.body, passed_down(reply.headers), answer.media_type)
+        return Answer(answer.body, self._told(reply), answer.media_type)
 
     async def _received(self, reply: Reply) -> "_Received":
         """The answer, as it is passed on. Lets go of the upstream, whose part is over here."""

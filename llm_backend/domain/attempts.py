@@ -2,24 +2,26 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import orjson
 import structlog
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.clock import uuid7
+from llm_backend.domain.defaults import completed
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.interruption import Interruption
 from llm_backend.domain.keeping import Kept, written_with
 from llm_backend.domain.limits import Asked, Permit
-from llm_backend.domain.metering import canonical
+from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
 from llm_backend.domain.work import Attempt, Ending, Work
-from llm_backend.errors import Internal, Json, LLMBackendError, Overloaded, UpstreamFailed
-from llm_backend.upstream.catalogue import Route
+from llm_backend.errors import BudgetExhausted, Internal, Json, LLMBackendError, Overloaded, RateLimited, UpstreamFailed
 from llm_backend.upstream.forms import Form
 from llm_backend.upstream.headers import passed_up
+from llm_backend.upstream.routing import Plan, Route
 from llm_backend.upstream.wire import Outbound, Reply
 
 log = structlog.get_logger("llm_backend.exchange")
@@ -32,19 +34,20 @@ class Attempts:
     """Asks the upstream for one exchange, and keeps its books."""
 
     def __init__(  # noqa: PLR0913 (what a request is asked with)
-        self, work: Work, trade: Trade, route: Route, bench: Bench, interruption: Interruption, *, at_least: Guess
+        self, work: Work, trade: Trade, plan: Plan, bench: Bench, interruption: Interruption, *, at_least: Guess
     ) -> None:
         """`at_least`: what an estimate becomes, given what has come of the answer."""
-        self.route = route
+        self._plan = plan
         self._work = work
         self._trade = trade
         self._bench = bench
         self._interruption = interruption
         self._at_least = at_least
-        self._sizing = trade.sizing(work, route, bench)
+        self._sizing = self._sized()
         self._deadline = asyncio.get_running_loop().time() + bench.total_seconds
         self._attempt: Attempt | None = None
-        self._permit: Permit | None = None
+        self._permits: dict[str, Permit] = {}
+        self._failed: LLMBackendError | None = None
         self._used_tokens = 0
         self.balance: Balance | None = None
         """How the account's budget stood when it was last touched; None until the first reservation."""
@@ -57,9 +60,14 @@ class Attempts:
         return self._attempt.id if self._attempt else None
 
     @property
+    def route(self) -> Route:
+        """Where the last attempt went, or the next one goes."""
+        return self._plan.route
+
+    @property
     def rate_headers(self) -> Mapping[str, str]:
         """What of its rate limits the client is told."""
-        return self._permit.headers if self._permit else {}
+        return next((permit.headers for permit in self._permits.values()), {})
 
     @property
     def cut_at(self) -> int | None:
@@ -75,9 +83,7 @@ class Attempts:
 
         Raises BudgetExhausted, UpstreamFailed or Overloaded, or the reason of the interruption.
         """
-        tried = 0
         while True:
-            tried += 1
             self._attempt = await self._begun()
             was_sent = False
             try:
@@ -86,11 +92,12 @@ class Attempts:
                     return await self.route.upstream.open(self._outbound(self._attempt))
             except LLMBackendError as error:
                 await self._settle_unanswered(error, was_sent=was_sent)
-                pause = self._pause_after(error, tried)
-                if pause is None:
+                if not await self._goes_on(error):
                     raise
-            with self._interruption.listening():
-                await asyncio.sleep(pause)
+
+    async def reopens(self, error: LLMBackendError) -> bool:
+        """Whether to open once more, after an answer of which nothing was used ended in `error`; it is settled."""
+        return await self._goes_on(error, opened=True)
 
     async def settle(self, usage: Usage, ending: Ending, basis: Basis | None = None, kept: Kept | None = None) -> None:
         """Settle the attempt at hand, if there is one; its basis follows from where `usage` comes from."""
@@ -141,43 +148,78 @@ class Attempts:
             if self._attempt is not None:
                 await self.settle(self.guess(), Ending.failed(Internal()))
         finally:
-            if self._permit is not None:
-                await self._permit.settle(self._used_tokens)
+            for permit in self._permits.values():
+                await permit.settle(self._used_tokens)
 
     async def _begun(self) -> Attempt:
-        """The next attempt, reserved: nothing is sent before, and nobody interrupts it."""
+        """The next attempt, reserved: nothing is sent before, and nobody interrupts it.
+
+        Raises what the one before it ended in, where there is no room for another.
+        """
+        try:
+            return await self._reserved()
+        except (BudgetExhausted, RateLimited) as error:
+            if self._failed is None:
+                raise
+            raise self._failed from error
+
+    async def _reserved(self) -> Attempt:
         if self._work.is_large:
             await asyncio.to_thread(self._sizing.measure)
         metering = self._bench.metering
         with self._interruption.listening():
             ask = self._sizing.ask(metering.price(self.route))
         likely = self.guess()
-        if self._permit is None:
-            self._permit = await self._bench.limits.admit(self._asked(likely.prompt_tokens))
+        await self._admit(likely.prompt_tokens)
         attempt = await metering.begin(self._work, self.route, ask, likely)
         self.balance = attempt.balance
         return attempt
 
-    def _asked(self, likely: int) -> Asked:
-        """What is taken of rate limits: the prompt as it is likely to be, and as much answer as was asked for."""
-        caller, model = self._work.caller, canonical(self.route)
+    async def _admit(self, likely: int) -> None:
+        """Take of the rate limits: of those of whoever asks once, and of those of each model that is asked."""
+        # The prompt as it is likely to be, and as much answer as was asked for.
+        tokens = likely + self._sizing.named_tokens
+        model = self.route.configured_name
+        if not self._permits:
+            self._permits[model] = await self._bench.limits.admit(self._asked(model, tokens))
+        elif model not in self._permits:
+            self._permits[model] = await self._bench.limits.admit_to(model, self._new_id(), tokens)
+
+    def _asked(self, model: str, tokens: int) -> Asked:
+        caller = self._work.caller
         return Asked(
-            uuid7(self._bench.clock.now()),
+            self._new_id(),
             caller.account_id,
             caller.key_id,
             model,
-            likely + self._sizing.named_tokens,
+            tokens,
             caller.limits_of_key,
             caller.limits_of_account,
             self._bench.limits.of_model(model),
         )
 
-    def _pause_after(self, error: LLMBackendError, tried: int) -> float | None:
-        """Seconds until the next attempt; None where there is to be none."""
-        if not isinstance(error, UpstreamFailed):
-            return None
-        remaining = self._deadline - asyncio.get_running_loop().time()
-        return self.route.upstream.retries.delay_before(error, tried, remaining_seconds=remaining)
+    def _new_id(self) -> str:
+        return uuid7(self._bench.clock.now())
+
+    async def _goes_on(self, error: LLMBackendError, *, opened: bool = False) -> bool:
+        """Whether there is another attempt after one that failed by `error`, once its time has come."""
+        before, remaining = self.route, self._deadline - asyncio.get_running_loop().time()
+        pause = self._plan.after(error, remaining_seconds=remaining, opened=opened)
+        if pause is None:
+            return False
+        self._failed = error
+        if self.route is not before:
+            self._sizing = self._sized()
+        with self._interruption.listening():
+            await asyncio.sleep(pause)
+        return True
+
+    def _sized(self) -> Sizing:
+        """What the request may use on the route at hand, with what is set there where the client says nothing."""
+        defaults = self.route.model.defaults if self.route.model else {}
+        body = completed(self._work.body, defaults)
+        work = self._work if body is self._work.body else replace(self._work, body=body)
+        return self._trade.sizing(work, self.route, self._bench)
 
     async def _settle_unanswered(self, error: LLMBackendError, *, was_sent: bool) -> None:
         if not was_sent or isinstance(error, Overloaded):

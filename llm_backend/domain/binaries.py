@@ -9,7 +9,7 @@ from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import LLMBackendError, UpstreamInvalid
-from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
 UNKNOWN = "application/octet-stream"
@@ -19,8 +19,8 @@ SOUNDS = ("audio/", UNKNOWN)
 class BinaryAnswer(PipedAnswer):
     """One answer in bytes: an upstream that breaks off breaks the client's connection off."""
 
-    def __init__(self, work: Work, trade: Trade, route: Route, bench: Bench, limits: StreamLimits) -> None:
-        super().__init__(work, trade, route, bench, limits, is_silent=True)
+    def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench, limits: StreamLimits) -> None:
+        super().__init__(work, trade, plan, bench, limits, is_silent=True)
         self._received = 0
         self._media_type = UNKNOWN
 

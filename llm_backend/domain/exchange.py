@@ -9,11 +9,14 @@ from llm_backend.domain.attempts import Attempts
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.interruption import Interruption
+from llm_backend.domain.route_headers import route_headers
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft, LLMBackendError
-from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.headers import passed_down
+from llm_backend.upstream.routing import Plan
+from llm_backend.upstream.wire import Reply
 
 DRAIN_SECONDS = 30.0
 """How long an answer that its reader left may go on, where its upstream is drained and not cut."""
@@ -26,11 +29,11 @@ class Exchange(ABC):
     while it settles.
     """
 
-    def __init__(self, work: Work, trade: Trade, route: Route, bench: Bench) -> None:
+    def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench) -> None:
         self.work = work
         self._trade = trade
         self._interruption = Interruption()
-        self._attempts = Attempts(work, trade, route, bench, self._interruption, at_least=self._at_least)
+        self._attempts = Attempts(work, trade, plan, bench, self._interruption, at_least=self._at_least)
         self._is_left = False
 
     def start(self) -> asyncio.Task[Any]:
@@ -107,6 +110,10 @@ class Exchange(ABC):
     def _at_least(self, likely: Usage) -> Usage:
         """An estimate, raised to what was surely seen."""
         return likely
+
+    def _told(self, reply: Reply) -> dict[str, str]:
+        """What the headers of the answer say: the upstream's own, and who that is."""
+        return {**passed_down(reply.headers), **route_headers(self._attempts.route)}
 
     @property
     def _alias(self) -> str | None:

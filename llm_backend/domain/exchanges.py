@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -11,12 +12,14 @@ from llm_backend.domain.bench import Bench
 from llm_backend.domain.binaries import BinaryAnswer
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.piped import StreamLimits
+from llm_backend.domain.stickiness import sticky_key
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.trades import Trade, Usual
 from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
+from llm_backend.upstream.routing import Plan
 
 E = TypeVar("E", bound=Exchange)
 
@@ -44,21 +47,15 @@ class Exchanges:
 
     async def whole(self, work: Work, trade: Trade) -> WholeAnswer:
         """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""
-        work.caller.may_use(work.body["model"])
-        route = await self._catalogue.route(work.body["model"])
-        return self._started(WholeAnswer(work, trade, route, self._bench))
+        return self._started(WholeAnswer(work, trade, await self._plan(work), self._bench))
 
     async def stream(self, work: Work, trade: Trade) -> StreamedAnswer:
         """An exchange whose answer comes as events. Raises ModelNotFound, and PermissionDenied for the model."""
-        work.caller.may_use(work.body["model"])
-        route = await self._catalogue.route(work.body["model"])
-        return self._started(StreamedAnswer(work, trade, route, self._bench, self._limits))
+        return self._started(StreamedAnswer(work, trade, await self._plan(work), self._bench, self._limits))
 
     async def binary(self, work: Work, trade: Trade) -> BinaryAnswer:
         """An exchange whose answer comes as bytes. Raises ModelNotFound, and PermissionDenied for the model."""
-        work.caller.may_use(work.body["model"])
-        route = await self._catalogue.route(work.body["model"])
-        return self._started(BinaryAnswer(work, trade, route, self._bench, self._limits))
+        return self._started(BinaryAnswer(work, trade, await self._plan(work), self._bench, self._limits))
 
     @property
     def running(self) -> int:
@@ -90,6 +87,10 @@ class Exchanges:
         """Returns when nothing runs any more."""
         while self._running:
             await asyncio.wait([exchange.task for exchange in self._running])
+
+    async def _plan(self, work: Work) -> Plan:
+        sticky = partial(sticky_key, work.caller.account_id, work.body)
+        return await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
 
     def _started(self, exchange: E) -> E:
         exchange.start().add_done_callback(self._forgetting(exchange))

@@ -10,7 +10,7 @@ from llm_backend.domain.prompts import prompt_text, text_bytes
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.usage import Price, Usage
 from llm_backend.errors import Json
-from llm_backend.upstream.catalogue import Model
+from llm_backend.upstream.models import Model
 
 COMPLETION_TOKENS = 16
 """What OpenAI gives on `/completions` where no length is named."""
@@ -42,9 +42,7 @@ class Fitting(Sizing):
         """The body to send: with the cap that was granted, in the one field that the upstream honours."""
         body: dict[str, Json] = {**self._work.body, "model": self._route.upstream_model}
         if self._is_capped(grant):
-            body = capped(
-                body, cap_field(self._work.path, self._route.upstream.manner.output_cap_field), grant.output_tokens
-            )
+            body = capped(body, cap_field(self._work.path, self._route.output_cap_field), grant.output_tokens)
         return body
 
     def cut_at(self, grant: Grant) -> int | None:

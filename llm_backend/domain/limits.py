@@ -70,19 +70,25 @@ class Limits:
 
     async def admit(self, asked: Asked) -> Permit:
         """Leave to go on, which has to be settled. Raises RateLimited, or LimitsAway where that is wanted."""
-        takes = tuple(self._takes(asked))
+        return await self._taken(asked.id, tuple(self._takes(asked)))
+
+    async def admit_to(self, model: str, request_id: str, tokens: int) -> Permit:
+        """The same of the model's limits alone: another model answers than the one that was asked for."""
+        return await self._taken(request_id, tuple(_of(f"model:{model}", self.of_model(model), tokens)))
+
+    async def _taken(self, request_id: str, takes: tuple[Take, ...]) -> Permit:
         if not takes:
-            return Permit(self._buckets, asked.id, {})
+            return Permit(self._buckets, request_id, {})
         for take in takes:
             if take.amount > take.capacity:
                 raise _hopeless(take)
         try:
-            taken = await self._buckets.take(asked.id, takes)
+            taken = await self._buckets.take(request_id, takes)
         except BucketsAway as error:
             raise LimitsAway from error
         if not taken.is_taken:
             raise _refusal(taken)
-        return Permit(self._buckets, asked.id, rate_headers(taken))
+        return Permit(self._buckets, request_id, rate_headers(taken))
 
     async def renew(self) -> None:
         """What runs keeps its slots; to be called every second."""

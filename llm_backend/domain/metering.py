@@ -17,7 +17,7 @@ from llm_backend.errors import DatabaseUnavailable, Unavailable
 from llm_backend.metrics import Metrics
 from llm_backend.storage.ledger_rows import Abandoned
 from llm_backend.storage.usage import UsageRecord
-from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.routing import Route
 
 SETTLE_TRIES = 3
 SETTLE_PAUSE_SECONDS = 0.2
@@ -39,7 +39,7 @@ class Metering:
 
     def price(self, route: Route) -> Price | None:
         """What its model costs now."""
-        return self._prices.of(route.model.name, self._clock.now()) if route.model else None
+        return self._prices.of(route.model.configured_name, self._clock.now()) if route.model else None
 
     async def begin(self, work: Work, route: Route, ask: Ask, likely: Usage) -> Attempt:
         """An attempt that is about to be sent, with what it may use held back: it has to be settled or withdrawn.
@@ -167,4 +167,4 @@ class Metering:
 
 def canonical(route: Route) -> str:
     """The model that a budget may be of: by its own name, whatever alias it was asked for by."""
-    return route.model.name if route.model else route.upstream_model
+    return route.answering_model

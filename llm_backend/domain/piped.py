@@ -13,8 +13,7 @@ from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Work
 from llm_backend.errors import Internal, LLMBackendError
 from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled
-from llm_backend.upstream.catalogue import Route
-from llm_backend.upstream.headers import passed_down
+from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
 
@@ -35,7 +34,7 @@ class PipedAnswer(Exchange):
     """The response reads `blocks`; the task goes on without it and always settles."""
 
     def __init__(  # noqa: PLR0913 (what an exchange is made of, and what lies between)
-        self, work: Work, trade: Trade, route: Route, bench: Bench, limits: StreamLimits, *, is_silent: bool = False
+        self, work: Work, trade: Trade, plan: Plan, bench: Bench, limits: StreamLimits, *, is_silent: bool = False
     ) -> None:
         """`is_silent`: whether nothing is sent while the upstream says nothing."""
         self._limits = limits
@@ -48,7 +47,7 @@ class PipedAnswer(Exchange):
         self._reply: Reply | None = None
         self.broken_by: LLMBackendError | None = None
         """What ended the answer, where its reader can learn of it by nothing but the connection's end."""
-        super().__init__(work, trade, route, bench)
+        super().__init__(work, trade, plan, bench)
 
     @abstractmethod
     async def begun(self) -> Mapping[str, str]:
@@ -87,18 +86,24 @@ class PipedAnswer(Exchange):
     async def _talk(self) -> LLMBackendError | None:
         """Ask, pass on, settle. The error that the answer ended in, if any."""
         ended_by: LLMBackendError | None = None
-        try:
-            self._reply = await self._attempts.open()
-        except LLMBackendError as error:
-            return error
-        try:
-            await self._relay(self._reply)
-        except LLMBackendError as error:
-            ended_by = error
-            # Before the settlement, which may take its time: the upstream is not to go on meanwhile.
-            await self._reply.close()
-        await self._settle_stream(ended_by)
-        return ended_by
+        while True:
+            try:
+                if ended_by is not None and not await self._attempts.reopens(ended_by):
+                    return ended_by
+                self._reply = await self._attempts.open()
+            except LLMBackendError as error:
+                return error
+            ended_by = None
+            try:
+                await self._relay(self._reply)
+            except LLMBackendError as error:
+                ended_by = error
+                # Before the settlement, which may take its time: the upstream is not to go on meanwhile.
+                await self._reply.close()
+            await self._settle_stream(ended_by)
+            # As long as the client has seen nothing, somebody else may answer.
+            if ended_by is None or self._begun.done():
+                return ended_by
 
     async def _let_go(self, *, is_whole: bool) -> None:
         """Close the upstream's answer; a whole one is read to its end before, so that its connection serves again."""
@@ -114,7 +119,7 @@ class PipedAnswer(Exchange):
     def _begin(self, reply: Reply) -> None:
         """Let the response begin: before anything is delivered, since the pipe may have to wait for its reader."""
         if not self._begun.done():
-            self._begun.set_result(passed_down(reply.headers))
+            self._begun.set_result(self._told(reply))
 
     def _fail(self, error: LLMBackendError) -> None:
         """Answer with `error`, where nothing has been answered yet."""

@@ -7,8 +7,8 @@ from llm_backend.domain.granting import Ask, Grant
 from llm_backend.domain.usage import Price, Usage
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
-from llm_backend.upstream.catalogue import Route
 from llm_backend.upstream.forms import Form
+from llm_backend.upstream.routing import Route
 
 
 class Sizing(ABC):

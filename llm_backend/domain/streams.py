@@ -9,12 +9,12 @@ from llm_backend.domain.bench import Bench
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.tally import Tally
-from llm_backend.domain.trades import Trade
+from llm_backend.domain.trades import Events, Trade
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import Json, LLMBackendError, RanAway, UpstreamInvalid
 from llm_backend.streaming.sse import Event, Splitter, ascii_json, frame, is_done
-from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
 MEDIA_TYPE = "text/event-stream; charset=utf-8"
@@ -23,19 +23,12 @@ MEDIA_TYPE = "text/event-stream; charset=utf-8"
 class StreamedAnswer(PipedAnswer):
     """One answer as events: framed anew, with comments between them where it is silent for long."""
 
-    def __init__(self, work: Work, trade: Trade, route: Route, bench: Bench, limits: StreamLimits) -> None:
+    def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench, limits: StreamLimits) -> None:
         self._tally = Tally()
         self._cut_at: int | None = None
-        super().__init__(work, trade, route, bench, limits)
-        if trade.events is None:
-            raise AssertionError("Only what streams is asked for as a stream.")
-        options = work.body.get("stream_options") or {}
-        self._events = trade.events(
-            wants_usage=bool(options.get("include_usage")),
-            model=self._alias,
-            created=int(bench.clock.now().timestamp()),
-            new_id=lambda: uuid4().hex,
-        )
+        super().__init__(work, trade, plan, bench, limits)
+        self._created = int(bench.clock.now().timestamp())
+        self._events = self._new_events()
 
     async def begun(self) -> Mapping[str, str]:
         """The upstream's headers, once its first event is here; none where that takes too long for a client to wait."""
@@ -57,8 +50,21 @@ class StreamedAnswer(PipedAnswer):
         else:
             super()._interrupt()
 
+    def _new_events(self) -> Events:
+        """The judge of one upstream's events."""
+        if self._trade.events is None:
+            raise AssertionError("Only what streams is asked for as a stream.")
+        options = self.work.body.get("stream_options") or {}
+        return self._trade.events(
+            wants_usage=bool(options.get("include_usage")),
+            model=self._alias,
+            created=self._created,
+            new_id=lambda: uuid4().hex,
+        )
+
     async def _relay(self, reply: Reply) -> None:
         """Pass events on until the last one."""
+        self._tally, self._events = Tally(), self._new_events()
         splitter = Splitter(self._trade.event_bytes)
         pieces = reply.chunks()
         self._cut_at = self._attempts.cut_at

@@ -14,7 +14,7 @@ from llm_backend.streaming.chunks import Admitted, ChatChunks, TextChunks
 from llm_backend.streaming.sse import EVENT_LIMIT
 from llm_backend.streaming.typed_events import typed
 from llm_backend.upstream.bodies import BODY_LIMIT
-from llm_backend.upstream.catalogue import Route
+from llm_backend.upstream.routing import Route
 
 
 class Events(Protocol):

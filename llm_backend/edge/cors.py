@@ -23,6 +23,11 @@ EXPOSED = ", ".join(
         *_BUDGET,
         "x-budget-warning",
         "idempotent-replayed",
+        "x-llm-backend-model",
+        "x-llm-backend-upstream",
+        "deprecation",
+        "sunset",
+        "link",
     )
 )
 ANY = "*"

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from llm_backend.settings import checks, sources
 from llm_backend.settings.model import Settings
+from llm_backend.settings.models import ModelSettings, PriceTable
 from llm_backend.settings.sources import Origin, SettingsRefused
-from llm_backend.settings.tables import Limits, ModelSettings, PriceTable, Timeouts, Upstream
+from llm_backend.settings.tables import Limits, Timeouts, Upstream
 
 __all__ = [
     "Limits",

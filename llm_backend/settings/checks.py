@@ -6,7 +6,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from llm_backend import model_ids
+from llm_backend.settings import model_checks
 
 if TYPE_CHECKING:
     from llm_backend.settings.model import Settings
@@ -21,7 +21,7 @@ def problems(settings: "Settings") -> Iterator[str]:
     yield from _metrics(settings)
     yield from _database(settings)
     yield from _upstreams(settings)
-    yield from _models(settings)
+    yield from model_checks.problems(settings)
     yield from _webhook(settings)
 
 
@@ -78,10 +78,6 @@ def _database(settings: "Settings") -> Iterator[str]:
 
 
 def _upstreams(settings: "Settings") -> Iterator[str]:
-    known = {upstream.name for upstream in settings.every_upstream}
-    for name, model in settings.models.items():
-        if model.upstream is not None and model.upstream not in known:
-            yield f'models."{name}".upstream names "{model.upstream}", which is none of {", ".join(sorted(known))}.'
     for upstream in settings.every_upstream:
         url = urlsplit(upstream.url or "")
         if url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.allow_http:
@@ -101,24 +97,3 @@ def _webhook(settings: "Settings") -> Iterator[str]:
             b64decode(secret.get_secret_value().removeprefix("whsec_"), validate=True)
         except ValueError:
             yield "WEBHOOK_SECRET begins with whsec_: what follows has to be base64."
-
-
-def _models(settings: "Settings") -> Iterator[str]:
-    of_chats = filter(None, (settings.chats.chat_model, settings.chats.text_model))
-    named = (*settings.models, *settings.aliases, *settings.aliases.values(), *of_chats)
-    if not all(map(model_ids.is_model_id, named)):
-        yield f"models, aliases and chats: {model_ids.RULE}"
-        return
-    for alias, model in settings.aliases.items():
-        if alias in settings.models:
-            yield f'aliases."{alias}" is the name of a model too.'
-        if model in settings.aliases:
-            yield f'aliases."{alias}" names "{model}", which is an alias itself.'
-        elif settings.models and model not in settings.models:
-            yield f'aliases."{alias}" names "{model}", which is no model of the file.'
-    default = settings.default_model
-    if default and settings.models and default not in settings.models and default not in settings.aliases:
-        yield f'DEFAULT_MODEL names "{default}", which is no model and no alias of the file.'
-    for key, name in (("chat_model", settings.chats.chat_model), ("text_model", settings.chats.text_model)):
-        if name and settings.models and name not in settings.models and name not in settings.aliases:
-            yield f'chats.{key} names "{name}", which is no model and no alias of the file.'

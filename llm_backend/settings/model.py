@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from llm_backend import database_urls
 from llm_backend.model_ids import MODEL_ID_LIMIT
 from llm_backend.settings import checks
+from llm_backend.settings.models import ModelSettings
 from llm_backend.settings.tables import (
     ECHO,
     OPENAI_URL,
@@ -19,7 +20,6 @@ from llm_backend.settings.tables import (
     KeysTable,
     Limits,
     Log,
-    ModelSettings,
     Timeouts,
     Upstream,
     UpstreamTable,

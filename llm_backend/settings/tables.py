@@ -1,7 +1,6 @@
 """The tables of the configuration file, each with the rules of its own fields."""
 
 from dataclasses import dataclass, field
-from datetime import date
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -15,11 +14,8 @@ ECHO = "echo"
 
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 Bytes = Annotated[int, Field(ge=1024)]
-Price = Annotated[int, Field(ge=0, le=10**12)]
-"""Micro-dollars per million tokens, or units; up to a dollar each."""
 Rate = Annotated[int, Field(ge=0, le=10**9)]
 """How many may come in a minute, or run at once; 0 shuts the door."""
-Tokens = Annotated[int, Field(ge=0, le=2**31)]
 
 CapField = Literal["max_tokens", "max_completion_tokens"]
 OnDisconnect = Literal["cancel", "drain"]
@@ -87,67 +83,6 @@ class Upstream:
     on_disconnect: OnDisconnect = "cancel"
     """What becomes of a stream whose client left."""
     timeouts: Timeouts = field(default_factory=Timeouts)
-
-
-class PriceTable(Table):
-    """A model's price in micro-dollars per million tokens; None: as input, or as output. What has units adds theirs."""
-
-    input_microusd_per_million: Price | None = None
-    cached_input_microusd_per_million: Price | None = None
-    audio_input_microusd_per_million: Price | None = None
-    image_input_microusd_per_million: Price | None = None
-    output_microusd_per_million: Price | None = None
-    reasoning_microusd_per_million: Price | None = None
-    audio_output_microusd_per_million: Price | None = None
-    images_microusd_per_million: Price | None = None
-    """Pictures made; None: nothing beside their tokens, as of the next two."""
-    seconds_microusd_per_million: Price | None = None
-    """Of sound heard."""
-    characters_microusd_per_million: Price | None = None
-    """Of text spoken."""
-
-    @property
-    def rates(self) -> dict[str, int]:
-        """What is set, by its kind: `input_microusd` and so on."""
-        told = {name.removesuffix("_per_million"): getattr(self, name) for name in PriceTable.model_fields}
-        return {kind: rate for kind, rate in told.items() if rate is not None}
-
-
-class DatedPriceTable(PriceTable):
-    """A price that holds from a day on (UTC)."""
-
-    starts: date = Field(alias="from")
-
-
-class ModelSettings(PriceTable):
-    """What is known of one model; its own prices hold until the first of `prices` does."""
-
-    upstream_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
-    """What the upstream calls it; None: the same."""
-    upstream: str | None = None
-    """Who answers; None: the first of `[upstreams]`."""
-    context_length: int | None = Field(default=None, gt=0)
-    max_output_tokens: int | None = Field(default=None, gt=0)
-    image_tokens: Tokens = 4_000
-    """The most that one image counts: OpenAI's models but gpt-4o-mini, Claude and Gemini stay below."""
-    made_image_tokens: Tokens = 6_240
-    """The most that one image counts which it makes: what OpenAI says of gpt-image-1's finest."""
-    audio_tokens_per_minute: Tokens = 2_000
-    """OpenAI counts 600 of what it hears, Gemini 1,920."""
-    page_tokens: Tokens = 5_000
-    """The most that a page of a file counts, which is read as a text and as an image."""
-    requests_per_minute: Rate | None = None
-    tokens_per_minute: Rate | None = None
-    concurrent_requests: Rate | None = None
-    """Of everybody together."""
-    prices: tuple[DatedPriceTable, ...] = ()
-
-    @field_validator("prices")
-    @classmethod
-    def _dates(cls, prices: tuple[DatedPriceTable, ...]) -> tuple[DatedPriceTable, ...]:
-        if len({price.starts for price in prices}) < len(prices):
-            raise ValueError("must not have two prices from the same day")
-        return prices
 
 
 class Limits(Table):

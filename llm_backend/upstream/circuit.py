@@ -41,6 +41,11 @@ class Circuit:
             return "closed"
         return "open" if self._probe is None else "half_open"
 
+    @property
+    def lets_through(self) -> bool:
+        """Whether an attempt would be admitted now."""
+        return self._probe_at is None or self._clock() >= self._probe_at
+
     def admit(self) -> "Attempt":
         """Begin an attempt, whose end must be told to it. Raises Overloaded while the circuit is open."""
         if self._probe_at is None:

@@ -34,15 +34,29 @@ class Retries:
         begin again themselves (`should_retry` False).
         """
         if attempt == 1:
-            self._left = min(RESERVE, self._left + EARNED)
+            self._earn()
         if not error.retriable:
             return None
         delay = self._delay(error, attempt)
-        if attempt > MOST_RETRIES or self._left < 1 or delay >= remaining_seconds:
+        if attempt > MOST_RETRIES or delay >= remaining_seconds or not self._spend():
             error.should_retry = False
             return None
-        self._left -= 1
         return delay
+
+    def elsewhere(self, attempt: int) -> bool:
+        """Whether an attempt may be made at another upstream at once, after `attempt` failed here."""
+        if attempt == 1:
+            self._earn()
+        return self._spend()
+
+    def _earn(self) -> None:
+        self._left = min(RESERVE, self._left + EARNED)
+
+    def _spend(self) -> bool:
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
     def _delay(self, error: UpstreamFailed, attempt: int) -> float:
         """Draw a jittered, growing delay, or what the upstream asked for where that is longer."""

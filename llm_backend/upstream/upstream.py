@@ -14,6 +14,7 @@ from llm_backend.upstream.bodies import beginning, whole
 from llm_backend.upstream.circuit import Attempt, Circuit
 from llm_backend.upstream.deadlines import Timeouts, Watch, timed_out
 from llm_backend.upstream.refusals import Refusals
+from llm_backend.upstream.resting import Rests
 from llm_backend.upstream.retries import Retries
 from llm_backend.upstream.wire import Outbound, Reply, Transport
 
@@ -44,6 +45,7 @@ class Upstream:
         *,
         timeouts: Timeouts,
         circuit: Circuit,
+        rests: Rests | None = None,
         secrets: tuple[str, ...] = (),
         manner: Manner = Manner(),
     ) -> None:
@@ -52,6 +54,7 @@ class Upstream:
         self.manner = manner
         self.retries = Retries()
         self.refusals = Refusals(secrets)
+        self.rests = rests or Rests()
         self._transport = transport
         self._timeouts = timeouts
         self._circuit = circuit
@@ -78,6 +81,11 @@ class Upstream:
             raise
         attempt.succeeded()
         return reply
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether its circuit would let it be asked now."""
+        return self._circuit.lets_through
 
     @property
     def is_busy(self) -> bool:

@@ -52,6 +52,16 @@ class Payer:
         async with self.running.database.reading() as session:
             return await usage.of_account(session, self.account["id"])
 
+    async def microusd(self) -> tuple[int, int]:
+        """Micro-dollars used and held back, of its one budget."""
+        await self.running.quiet()
+        columns = budget_period.c.used_microusd, budget_period.c.reserved_microusd
+        async with self.running.database.reading() as session:
+            used, reserved = (
+                await session.execute(select(*columns).where(budget_period.c.account_id == self.account["id"]))
+            ).one()
+        return used, reserved
+
     async def sums(self) -> list[tuple[int, int]]:
         """Tokens used and held back, of each period of its budgets."""
         await self.running.quiet()

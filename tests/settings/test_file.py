@@ -167,7 +167,7 @@ def test_an_upstreams_key_may_stand_in_a_file_beside_the_file(load_file: Load, t
         ('[models.m]\n[aliases]\na = "n"', "which is no model of the file"),
         ('[models.m]\n[models.n]\n[aliases]\nm = "n"', "is the name of a model too"),
         ('[aliases]\na = "b"\nb = "c"', "which is an alias itself"),
-        ('[upstreams.a]\nurl = "echo"\n[models.m]\nupstream = "b"', 'models."m".upstream names "b"'),
+        ('[upstreams.a]\nurl = "echo"\n[models.m]\nupstream = "b"', 'models."m" names the upstream "b"'),
         ('default_model = "n"\n[models.m]', "DEFAULT_MODEL names"),
         ('[aliases]\n"a\\u0007" = "b"', "none of them a control"),
         ('[aliases]\na = "\\u0085"', "none of them a control"),

@@ -54,6 +54,10 @@ async def catalogue(lister: Lister, *others: Lister, **options: Any) -> AsyncIte
         yield made
 
 
+def upstream_of(made: Catalogue) -> Upstream:
+    return next(iter(made._listings))
+
+
 async def ids(made: Catalogue) -> list[str]:
     return [model["id"] for model in await made.list()]
 

@@ -7,11 +7,11 @@ from llm_backend.errors import (
     ModelNotFound,
     UpstreamFailed,
 )
-from llm_backend.upstream.catalogue import Model
+from llm_backend.upstream.models import Model, Target
 from tests.upstream.listers import Lister, catalogue, ids
 
-SMALL = Model("small", "org/small-7b", context_length=8192, max_output_tokens=1024)
-LARGE = Model("large", "large")
+SMALL = Model("small", (Target(name="org/small-7b"),), context_length=8192, max_output_tokens=1024)
+LARGE = Model("large")
 
 
 async def test_the_upstreams_list_is_shown_with_chatbot_uis_ids(lister: Lister) -> None:

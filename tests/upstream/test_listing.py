@@ -19,7 +19,7 @@ from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.listing import Listing
 from llm_backend.upstream.upstream import Upstream
 from llm_backend.upstream.upstreams import Upstreams
-from tests.upstream.listers import Lister, answered, catalogue, ids
+from tests.upstream.listers import Lister, answered, catalogue, ids, upstream_of
 from tests.upstream.raw import raw_upstream
 
 
@@ -77,7 +77,7 @@ async def test_nobody_waits_for_a_list_that_hangs_while_one_is_known(lister: Lis
 async def test_a_first_list_that_hangs_has_timed_out_and_is_asked_for_again_later(lister: Lister) -> None:
     lister.gate.clear()
     async with catalogue(lister) as made:
-        listing = Listing(made._upstreams.default, lister.clock.monotonic, ask_seconds=0.05)
+        listing = Listing(upstream_of(made), lister.clock.monotonic, ask_seconds=0.05)
         with pytest.raises(UpstreamTimedOut):
             await listing.current()
         assert await listing.known() is None
