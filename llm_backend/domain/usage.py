@@ -75,11 +75,12 @@ class Usage(Units):
         return self.completion_tokens - self.audio_completion_tokens - self.reasoning_tokens
 
     def is_far_below(self, guessed: "Usage") -> bool:
-        """Whether this is so little, beside what was sent and received, that it is likely to be wrong."""
-        pairs = (
-            (self.prompt_tokens, guessed.prompt_tokens),
-            (self.completion_tokens, guessed.completion_tokens),
-        )
+        """Whether this is so little, beside the text that was sent and received, that it is likely to be wrong.
+
+        What pictures and sounds count differs too much from model to model to tell.
+        """
+        written = 0 if guessed.images else guessed.text_completion_tokens
+        pairs = (self.prompt_tokens, guessed.text_prompt_tokens), (self.completion_tokens, written)
         return any(likely >= TELLING_TOKENS and told * FAR_BELOW < likely for told, likely in pairs)
 
     def completed(self, guessed: "Usage") -> "Usage":

@@ -175,6 +175,21 @@ def test_what_a_report_does_not_speak_of_is_as_it_was_guessed() -> None:
     assert read(counted).completed(guessed) == Usage(300, 80, seconds=15, characters=7, raw=counted)
 
 
+@pytest.mark.parametrize(
+    ("guessed", "is_far"),
+    [
+        (Usage(400, 10), True),
+        (Usage(10, 400), True),
+        (Usage(200, 10), False),
+        (Usage(4_050, 10, image_prompt_tokens=4_000), False),
+        (Usage(50, 400, audio_completion_tokens=390), False),
+        (Usage(50, 6_240, images=1), False),
+    ],
+)
+def test_a_report_is_held_against_texts_alone(guessed: Usage, *, is_far: bool) -> None:
+    assert Usage(60, 50).is_far_below(guessed) == is_far
+
+
 def test_a_started_microdollar_is_owed_once() -> None:
     price = Price(input_microusd=150_000, cached_input_microusd=75_000, output_microusd=600_000)
 
