@@ -1,4 +1,4 @@
-"""The echo model: from a request's bytes to the script of its answer. No clock, no chance, no network."""
+"""The echo model: from a request's bytes to the script of its answer. No clock, no network, no chance but in ids."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -11,6 +11,7 @@ from llm_backend.upstream.echo.calls import Call, Calls
 from llm_backend.upstream.echo.directives import Directives, Fault, fault_of
 from llm_backend.upstream.echo.events import frames
 from llm_backend.upstream.echo.models import Models
+from llm_backend.upstream.echo.objects import Objects
 from llm_backend.upstream.echo.operations import OPERATIONS
 from llm_backend.upstream.echo.prepared import Blob, Prepared
 from llm_backend.upstream.echo.request import digest_of, read
@@ -30,29 +31,31 @@ class Echo:
     def __init__(self, *, models: tuple[str, ...] = (), kept_calls: int = 1000) -> None:
         self.calls = Calls(kept_calls)
         self._models = Models(models)
+        self._objects = Objects()
+        self._operations = {**OPERATIONS, **self._objects.operations}
         self._attempts: OrderedDict[str, int] = OrderedDict()
 
-    def answer(self, method: str, path: str, body: bytes | Form | None = None) -> tuple[Script, Call]:
+    def answer(self, method: str, path: str, body: bytes | Form | None = None, query: str = "") -> tuple[Script, Call]:
         """The script for one call below the base URL, and the log's entry, which its player writes on.
 
-        A form is read here, and may be closed after.
+        `query`: encoded, without its `?`. A form is read here, and may be closed after.
         """
         call = self.calls.begin(method, path)
         try:
-            script = self._answered(method, path, body, call)
+            script = self._answered(method, path, body, query, call)
         except Refusal as refusal:
             script = refusal.script()
         digest = digest_of(f"{method} {path}", body)
         return replace(script, headers={**_openai_headers(digest), **script.headers}), call
 
-    def _answered(self, method: str, path: str, body: bytes | Form | None, call: Call) -> Script:
+    def _answered(self, method: str, path: str, body: bytes | Form | None, query: str, call: Call) -> Script:
         if method == "GET" and path == "/models":
             return json_script(self._models.listing())
         if method == "GET" and path.startswith("/models/"):
             return json_script(self._models.retrieved(unquote(path.removeprefix("/models/"))))
-        operation = OPERATIONS.get(path)
-        if method != "POST" or operation is None:
-            raise Refusal(f"Invalid URL ({method} {path[:100]})", status=404, code="unknown_url")
+        operation = self._operations.get(path) if method == "POST" else None
+        if operation is None:
+            return self._kept(method, path, body, query)
         request = read(path, body)
         model = request.model(operation.model)
         call.model = model
@@ -60,6 +63,12 @@ class Echo:
         prepared = operation.prepare(request.of_model(model))
         call.stream = prepared.streams
         return self._scripted(prepared, self._struck(prepared.directives, model, request.digest))
+
+    def _kept(self, method: str, path: str, body: bytes | Form | None, query: str) -> Script:
+        prepared = self._objects.prepared(method, path, query, body)
+        if prepared is None:
+            raise Refusal(f"Invalid URL ({method} {path[:100]})", status=404, code="unknown_url")
+        return self._scripted(prepared, self._struck(prepared.directives, "", digest_of(path, body)))
 
     def _scripted(self, prepared: Prepared, fault: Fault | None) -> Script:
         directives = prepared.directives

@@ -26,7 +26,7 @@ class Operation:
     model: str | None = None
 
 
-def _chat(request: Request) -> Prepared:
+def chat(request: Request) -> Prepared:
     conversation = converse(request.fields, reasons=request.fields["model"] == REASONING)
     answer = Answer(conversation, speak(conversation, request.digest), request.digest)
     return Prepared(
@@ -47,7 +47,7 @@ def _embedding(request: Request) -> Prepared:
 
 
 OPERATIONS: Final[Mapping[str, Operation]] = {
-    "/chat/completions": Operation(_chat),
+    "/chat/completions": Operation(chat),
     "/completions": Operation(_completion),
     "/embeddings": Operation(_embedding),
     "/moderations": Operation(moderate, MODERATION),

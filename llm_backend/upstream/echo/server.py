@@ -54,7 +54,7 @@ class EchoServer:
             body = await body_of(request)
         except Refusal as refusal:
             return web.Response(status=refusal.status, body=_whole(refusal.script()), content_type="application/json")
-        script, call = self.echo.answer(request.method, path, body)
+        script, call = self.echo.answer(request.method, path, body, request.rel_url.raw_query_string)
         player = Player(script, call)
         try:
             return await self._played(request, script, player)

@@ -24,7 +24,7 @@ class EchoTransport:
 
     async def send(self, call: Outbound) -> Reply:
         """As a real upstream would answer. Raises UpstreamUnreachable where a fault breaks the connection."""
-        script, logged = self._echo.answer(call.method, call.path, call.body)
+        script, logged = self._echo.answer(call.method, call.path, call.body, call.query)
         player = Player(script, logged)
         try:
             await player.open()

@@ -78,8 +78,8 @@ class Asker:
     async def post(self, path: str, request: Json) -> Answered:
         return await read(await self.open(path, request))
 
-    async def get(self, path: str) -> Answered:
-        return await read(await self.open(path, None, "GET"))
+    async def get(self, path: str, query: str = "") -> Answered:
+        return await read(await self.transport.send(Outbound("GET", path, query=query)))
 
     async def chat(self, text: str, **request: Json) -> Answered:
         """One user message."""

@@ -29,7 +29,7 @@ async def test_models_of_faults_can_be_retrieved_and_unknown_ones_cannot(ask: As
 
 
 async def test_any_other_path_or_method_is_not_found(ask: Asker) -> None:
-    answers = [await ask.get("/chat/completions"), await ask.post("/models", {}), await ask.get("/nowhere")]
+    answers = [await ask.get("/completions"), await ask.post("/models", {}), await ask.get("/nowhere")]
 
     assert [answer.status for answer in answers] == [404, 404, 404]
     assert all(answer.error["code"] == "unknown_url" for answer in answers)

@@ -1,0 +1,63 @@
+"""Items of conversations and responses: as they are given, and as chat messages."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from llm_backend.errors import Json
+from llm_backend.upstream.echo.objects.store import Store
+from llm_backend.upstream.echo.script import Refusal
+
+_PREFIXES: Mapping[str, str] = {
+    "message": "msg_",
+    "function_call": "fc_",
+    "function_call_output": "fco_",
+    "custom_tool_call": "ctc_",
+    "custom_tool_call_output": "ctco_",
+    "reasoning": "rs_",
+}
+
+
+def items_of(value: Json, store: Store, param: str) -> list[dict[str, Json]]:
+    """The items in `value`, each with an id; a text is a user's message. Raises Refusal where one is broken."""
+    if isinstance(value, str):
+        return [_message({"role": "user", "content": value}, store)]
+    if not isinstance(value, list):
+        raise Refusal(f"'{param}' is a text or a list of items.", param=param, code="invalid_type")
+    return [_item(item, store, f"{param}[{index}]") for index, item in enumerate(value)]
+
+
+def _item(item: Json, store: Store, param: str) -> dict[str, Json]:
+    kind = str(item.get("type") or "message") if isinstance(item, dict) else ""
+    if kind == "message" and isinstance(item.get("role"), str):
+        return _message(item, store)
+    if kind not in _PREFIXES or kind == "message":
+        raise Refusal("An item is a message with its role, a call, its output, or reasoning.", param=param)
+    return {"status": "completed", **item, "id": _id(item, store, _PREFIXES[kind])}
+
+
+def _message(item: Mapping[str, Json], store: Store) -> dict[str, Json]:
+    """With its content in parts."""
+    content = item.get("content")
+    if isinstance(content, str):
+        is_spoken = item["role"] == "assistant"
+        part: dict[str, Json] = {"type": "output_text" if is_spoken else "input_text", "text": content}
+        content = [part | {"annotations": []} if is_spoken else part]
+    message = {"status": "completed", **item, "id": _id(item, store, "msg_"), "type": "message"}
+    return message | {"content": content if isinstance(content, list) else []}
+
+
+def _id(item: Mapping[str, Json], store: Store, prefix: str) -> str:
+    """Its own, where it has one."""
+    given = item.get("id")
+    return given if isinstance(given, str) and given else store.new_id(prefix)
+
+
+def messages_of(items: Sequence[Mapping[str, Json]]) -> Iterator[Json]:
+    """What a chat has instead of `items`."""
+    for item in items:
+        kind = item["type"]
+        if kind == "message":
+            yield {"role": item["role"], "content": item["content"]}
+        elif kind in ("function_call", "custom_tool_call"):
+            yield {"role": "assistant", "content": str(item.get("arguments") or item.get("input") or "")}
+        elif kind in ("function_call_output", "custom_tool_call_output"):
+            yield {"role": "tool", "content": item.get("output")}
