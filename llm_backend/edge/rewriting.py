@@ -8,10 +8,15 @@ from starlette.types import Scope
 from llm_backend.errors import NotFound
 
 DEPLOYMENT = "llm_backend.deployment"
-"""Where an Azure deployment's name stands in the scope; it takes the place of `model` before the body is validated."""
+"""Where a model's name from the path stands in the scope: it is the body's `model` before that is validated."""
 
 AZURE = "/openai"
 """What every path of Azure's begins with."""
+
+ENGINES = re.compile(r"/v1/engines(?:/(.+?)(/completions|/embeddings|/edits|/search)?)?", re.DOTALL)
+"""What models were called until 2023, and what was asked of them below their names."""
+TODAY = frozenset({"/completions", "/embeddings"})
+"""What of that is asked as it was, with the model in the body."""
 
 
 class Rewriting:
@@ -37,6 +42,8 @@ class Rewriting:
             self._from_azure(scope, headers)
         elif path.split("/", 2)[1] in self._roots:
             _move(scope, f"/v1{path}")
+        if engine := ENGINES.fullmatch(scope["path"]):
+            _from_engine(scope, engine[1], engine[2])
         if f"{scope['path']}/".startswith("/v1/v1/"):
             raise NotFound("Unknown path: the base URL has its /v1 already, so /v1 is in the path twice.")
 
@@ -54,6 +61,17 @@ class Rewriting:
             _move(scope, rest)
         elif rest.split("/", 2)[1] in self._roots:
             _move(scope, f"/v1{rest}")
+
+
+def _from_engine(scope: Scope, name: str | None, operation: str | None) -> None:
+    """Ask the model of that name; what nobody asks of models any more keeps its path, which says so."""
+    if name is None:
+        _move(scope, "/v1/models")
+    elif operation is None:
+        _move(scope, f"/v1/models/{name}")
+    elif operation in TODAY:
+        scope[DEPLOYMENT] = name
+        _move(scope, f"/v1{operation}")
 
 
 def _move(scope: Scope, path: str) -> None:

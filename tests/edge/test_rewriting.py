@@ -70,6 +70,23 @@ def test_a_bearers_own_key_stays_and_no_other_path_reads_azures() -> None:
     assert "authorization" not in arrived("/v1/models", headers={"api-key": "k"})["headers"]
 
 
+@pytest.mark.parametrize(
+    ("path", "today", "model"),
+    [
+        ("/v1/engines", "/v1/models", None),
+        ("/engines/davinci", "/v1/models/davinci", None),
+        ("/v1/engines/meta-llama/Llama-3.1", "/v1/models/meta-llama/Llama-3.1", None),
+        ("/v1/engines/davinci/completions", "/v1/completions", "davinci"),
+        ("/engines/meta-llama/Llama-3.1/embeddings", "/v1/embeddings", "meta-llama/Llama-3.1"),
+        ("/v1/engines/davinci/search", "/v1/engines/davinci/search", None),
+    ],
+)
+def test_what_engines_were_asked_is_asked_of_models(path: str, today: str, model: str | None) -> None:
+    found = arrived(path)
+
+    assert (found["path"], found.get(DEPLOYMENT)) == (today, model)
+
+
 @pytest.mark.parametrize("path", ["/v1/v1", "/v1/v1/models", "/openai/v1/v1/models"])
 def test_a_doubled_version_is_told_so(path: str) -> None:
     with pytest.raises(NotFound, match="twice"):

@@ -87,6 +87,16 @@ def test_what_is_not_served_says_so_however_large_the_body(client: httpx.Client)
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "not_served")
 
 
+def test_what_was_withdrawn_is_answered_as_today_or_names_what_to_ask_instead(client: httpx.Client) -> None:
+    engine = client.post("/v1/engines/echo/completions", json={"prompt": "Hello"})
+    edit = client.post("/v1/edits", json={"model": "text-davinci-edit-001", "instruction": "Mend it."})
+
+    assert engine.json()["model"] == "echo"
+    assert client.get("/v1/engines").json() == client.get("/v1/models").json()
+    assert (edit.status_code, edit.json()["error"]["code"]) == (501, "not_served")
+    assert "createChatCompletion" in edit.json()["error"]["message"]
+
+
 def test_what_is_not_served_asks_for_the_key_first(stranger: httpx.Client) -> None:
     assert stranger.post("/v1/files", files={"file": ("a.txt", b"a" * 3 * 2**20)}).status_code == 401
 
