@@ -7,8 +7,8 @@ from typer.testing import CliRunner
 
 from llm_backend.cli.spec import coverage_lines, spec
 from llm_backend.contract.documents import merge
-from llm_backend.contract.operations import operations
 from llm_backend.contract.errors import ContractError
+from llm_backend.contract.operations import operations
 from llm_backend.resources import resource
 
 PUBLISHED = """
