@@ -73,3 +73,21 @@ async def test_an_upstream_that_fails_and_a_client_that_leaves_are_told_as_what_
         ("incomplete", "estimated", "upstream_invalid_response"): 2,
         ("incomplete", "reported", "upstream_invalid_response"): 1,
     }
+
+
+async def test_pictures_sounds_and_judgements_come_whole_streamed_and_from_files(platform: Running) -> None:
+    await passed("media", platform)
+
+    records = await platform.records()
+    assert {record.status for record in records} == {"completed"}
+    assert Counter(record.operation for record in records) == {
+        "createModeration": 2,
+        "createImage": 6,
+        "createImageEdit": 2,
+        "createImageVariation": 1,
+        "createSpeech": 6,
+        "createTranscription": 6,
+        "createTranslation": 1,
+    }
+    units = [(record.images, record.seconds, record.characters) for record in records]
+    assert tuple(map(sum, zip(*units, strict=True))) == (11, 7, 66)

@@ -49,10 +49,15 @@ async def test_everything_of_an_ordinary_day_works(platform: Running) -> None:
         "tools": [[{"city": "Paris"}, {"city": "Rome"}], "stop"],
         "completions": ["one two", "one two"],
         "embeddings": [True, False, True],
+        "media": [True, ["transcript.text.delta"] * 2 + ["transcript.text.done"], True],
     }
     records = await platform.records()
-    assert {(record.status, record.basis) for record in records} == {("completed", "reported")}
-    assert len(records) == 10
+    assert {record.status for record in records} == {"completed"}
+    assert {record.operation for record in records if record.basis == "estimated"} == {
+        "createSpeech",
+        "createModeration",
+    }
+    assert len(records) == 14
 
 
 @SHARED

@@ -90,8 +90,16 @@ def embeddings(sdk: OpenAI) -> Any:
     return first == second, first == third, drift < 1e-6
 
 
+def media(sdk: OpenAI) -> Any:
+    image = sdk.images.generate(model="echo-image", prompt="a tree", size="64x64")
+    speech = sdk.audio.speech.create(model="echo-speech", voice="alloy", input="one two", response_format="wav")
+    stream = sdk.audio.transcriptions.create(model="echo-transcribe", file=("said.wav", speech.content), stream=True)
+    flagged = sdk.moderations.create(input="[[flag violence]] a fight").results[0].flagged
+    return bool(image.data and image.data[0].b64_json), [event.type for event in stream], flagged
+
+
 def main(base_url: str, key: str) -> None:
-    parts = (models, whole, streamed, helped, parsed, tools, completions, embeddings)
+    parts = (models, whole, streamed, helped, parsed, tools, completions, embeddings, media)
     with OpenAI(base_url=base_url, api_key=key) as sdk:
         got = {part.__name__: part(sdk) for part in parts}
     json.dump({"version": openai.__version__, **got}, sys.stdout)
