@@ -82,6 +82,10 @@ async def test_a_stream_that_breaks_off_tells_the_page_why(told: Told) -> None:
     assert told["broken"]["error"]["code"] == "upstream_unreachable"
 
 
+async def test_a_sound_is_taken_from_the_page_as_a_form_and_given_to_it(told: Told) -> None:
+    assert told["heard"] == {"type": "audio/wav", "text": "one two three"}
+
+
 REFUSALS = {
     "wrong_key": (401, "invalid_api_key"),
     "no_model": (404, "model_not_found"),
@@ -117,7 +121,7 @@ async def test_a_page_of_an_origin_that_is_not_let_in_reads_nothing_and_starts_n
     refused = {"error": "TypeError: Failed to fetch"}
     assert told["elsewhere"] == {"models": refused, "simple": refused, "chat": refused}
     assert told["records"] == {
-        ("completed", None): 3,
+        ("completed", None): 5,
         ("incomplete", "client_disconnected"): 1,
         ("incomplete", "upstream_unreachable"): 1,
         ("failed", "model_not_found"): 2,

@@ -1,6 +1,7 @@
 """Chat interfaces and coding agents, each asking as it does: base URL, headers and fields, and what it reads."""
 
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from io import BytesIO
 
@@ -147,3 +148,43 @@ async def test_nextchat_asks_below_the_root_and_shows_what_was_used(
     assert got.text == "Hi"
     assert used == 0
     assert allowed > 0
+
+
+@SHARED
+async def test_open_webui_draws_speaks_and_listens(session: aiohttp.ClientSession, platform: Running) -> None:
+    drawing = {"model": "echo-dall-e", "prompt": "a tree", "n": 1, "size": "512x512", "response_format": "b64_json"}
+    async with session.post(f"{platform.base_url}/images/generations", json=drawing) as answer:
+        drawn = b64decode((await answer.json())["data"][0]["b64_json"])
+    speech = {"model": "echo-speech", "input": "one two three", "voice": "alloy"}
+    async with session.post(f"{platform.base_url}/audio/speech", json=speech) as answer:
+        sound = await answer.read()
+    form = aiohttp.FormData({"model": "echo-whisper", "language": "en"})
+    form.add_field("file", sound, filename="recording.wav", content_type="audio/wav")
+    async with session.post(f"{platform.base_url}/audio/transcriptions", data=form) as answer:
+        heard = (await answer.json())["text"]
+
+    assert drawn.startswith(b"\x89PNG")
+    assert heard == "one two three"
+    records = await platform.records()
+    assert [record.operation for record in records] == ["createImage", "createSpeech", "createTranscription"]
+
+
+@SHARED
+async def test_nextchat_draws_and_speaks(session: aiohttp.ClientSession, platform: Running) -> None:
+    drawing = {
+        "model": "echo-dall-e",
+        "prompt": "a tree",
+        "response_format": "b64_json",
+        "n": 1,
+        "size": "1024x1024",
+        "quality": "standard",
+        "style": "vivid",
+    }
+    speech = {"model": "echo-speech", "input": "one two", "voice": "alloy", "response_format": "wav", "speed": 1}
+    async with session.post(f"{platform.root}/v1/images/generations", json=drawing) as answer:
+        drawn = b64decode((await answer.json())["data"][0]["b64_json"])
+    async with session.post(f"{platform.root}/v1/audio/speech", json=speech) as answer:
+        sound = await answer.read()
+
+    assert drawn.startswith(b"\x89PNG")
+    assert sound.startswith(b"RIFF")

@@ -67,6 +67,18 @@ const asks = {
     return { said: said.join('') };
   },
 
+  async heard() {
+    const speech = { model: 'echo-speech', voice: 'alloy', input: 'one two three', response_format: 'wav' };
+    const spoken = await post('/audio/speech', speech);
+    const sound = await spoken.blob();
+    const form = new FormData();
+    form.append('model', 'echo-transcribe');
+    form.append('file', sound, 'said.wav');
+    const authorization = headers(key).authorization;
+    const heard = await fetch(`${base}/audio/transcriptions`, { method: 'POST', headers: { authorization }, body: form });
+    return { type: sound.type, text: (await heard.json()).text };
+  },
+
   wrong_key: async () => read(await fetch(`${base}/models`, { headers: headers('sk-lb-wrong') })),
 
   no_model: async () => read(await post('/chat/completions', { ...says('Hi'), model: 'gpt-9' })),
