@@ -120,7 +120,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(wrong=st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=3), shaped=SHAPED)
 def test_any_request_is_answered_or_refused(path: str, wrong: dict[str, Json], shaped: dict[str, Json]) -> None:
     script, call = Echo().answer("POST", path, orjson.dumps(SOUND | wrong | shaped))

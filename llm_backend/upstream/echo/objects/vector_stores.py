@@ -40,6 +40,36 @@ def create_vector_store_file(ask: Ask) -> Event:
     return Event(_attach(ask.store, above, file, ask.fields.get("attributes")).payload, is_part=True)
 
 
+def create_file_batch(ask: Ask) -> Event:
+    """Files attached at once, each with its own attributes or with those of all."""
+    above = ask.found()
+    own = ask.fields.get("files")
+    described = own if isinstance(own, list) and all(isinstance(one, dict) for one in own) else []
+    names = [one.get("file_id") for one in described] or ask.fields.get("file_ids")
+    files = known_files(ask, names)
+    if not files:
+        message = "Missing required parameter: 'file_ids'."
+        raise Refusal(message, param="file_ids", code="missing_required_parameter")
+    attributes = [one.get("attributes") for one in described] or [ask.fields.get("attributes")] * len(files)
+    payload = {
+        "object": "vector_store.files_batch",
+        "created_at": ask.store.moment(),
+        "vector_store_id": ask.id,
+        "status": "completed",
+        "file_counts": _counts([0] * len(files))["file_counts"],
+    }
+    batch = ask.put("vsfb_", payload)
+    for file, told in zip(files, attributes, strict=True):
+        attached = _attach(ask.store, above, file, told)
+        ask.store.put(Kept(f"{batch.path}/files/{attached.payload['id']}", attached.payload))
+    return Event(batch.payload, is_part=True)
+
+
+def cancel_file_batch(ask: Ask) -> Event:
+    """What has ended already stays as it is."""
+    return Event(ask.found().payload, is_part=True)
+
+
 def delete_vector_store_file(ask: Ask) -> Event:
     ask.found()
     ask.store.drop(ask.subject)

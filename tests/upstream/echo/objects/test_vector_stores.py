@@ -39,6 +39,24 @@ async def test_files_are_attached_counted_changed_and_detached(strict: openai.As
     assert (await strict.files.retrieve(file)).id == file
 
 
+async def test_files_are_attached_at_once(strict: openai.AsyncOpenAI) -> None:
+    one, other = [await file_of(strict, text) for text in ("one", "other")]
+    store = await strict.vector_stores.create()
+
+    batch = await strict.vector_stores.file_batches.create(store.id, files=[{"file_id": one}, {"file_id": other}])
+    await strict.vector_stores.file_batches.create(store.id, file_ids=[one], attributes={"year": 2026})
+
+    listed = [
+        file.id async for file in strict.vector_stores.file_batches.list_files(batch.id, vector_store_id=store.id)
+    ]
+    cancelled = await strict.vector_stores.file_batches.cancel(batch.id, vector_store_id=store.id)
+    assert (batch.file_counts.completed, listed) == (2, [other, one])
+    assert cancelled == await strict.vector_stores.file_batches.retrieve(batch.id, vector_store_id=store.id)
+    assert (await strict.vector_stores.retrieve(store.id)).file_counts.total == 2
+    with pytest.raises(openai.BadRequestError, match="file_ids"):
+        await strict.vector_stores.file_batches.create(store.id, file_ids=[])
+
+
 async def test_a_store_is_renamed_and_deleted_with_what_is_in_it(strict: openai.AsyncOpenAI) -> None:
     file = await file_of(strict, "Hello")
     store = await strict.vector_stores.create(file_ids=[file])
