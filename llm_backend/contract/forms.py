@@ -83,8 +83,8 @@ class _Field:
             if not self._takes_objects:
                 raise self._wrong("has no keys")
             return self._parameter.read_fields(schemas, {key: _value(part) for key, part in sent.within.items()})
-        if len(sent.plain) > 1 and not self._takes_lists:
-            raise self._wrong("is sent more than once")
+        if (sent.is_list or len(sent.plain) > 1) and not self._takes_lists:
+            raise self._wrong("is one field of the form, and no list")
         return self._parameter.read(schemas, [_value(part) for part in sent.plain], is_list=sent.is_list)
 
     def _wrong(self, expected: str) -> InvalidRequest:

@@ -33,12 +33,15 @@ class Parameter:
     """An array in one value, between commas."""
 
     def read(self, schemas: Schemas, texts: list[str], *, is_list: bool = False) -> Json:
-        """The typed value of what was sent under the name, a list first where it came as one. Raises InvalidRequest."""
+        """The typed value of what was sent under the name, a list where it came as one. Raises InvalidRequest.
+
+        Of several values for what is no list the last one counts.
+        """
         if self.is_split:
             texts = [part for text in texts for part in text.split(",")]
         branches = alternatives(schemas, self.pointer)
         if is_list or len(texts) > 1:
-            branches.sort(key=lambda branch: "array" not in branch.types)
+            branches = [branch for branch in branches if "array" in branch.types] or branches
         return self._valid(schemas, [_reading(schemas, branch, texts) for branch in branches])
 
     def read_fields(self, schemas: Schemas, fields: Mapping[str, str]) -> Json:

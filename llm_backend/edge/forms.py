@@ -23,7 +23,7 @@ TEXTS_BYTES: Final = 4 * 1024 * 1024
 FILES_IN_MEMORY: Final = 512 * 1024
 """How much of all files is kept in memory; the file that passes it goes to the disk, with those after it."""
 
-_BATCH: Final = 256 * 1024
+_BATCH: Final = 128 * 1024
 """So much is gathered before a thread writes it."""
 _BETWEEN: Final = 64 * 1024
 """The most bytes that are neither head nor content: boundaries, and what some write before, between and after."""

@@ -20,7 +20,7 @@ REPLAYED = "idempotent-replayed"
 LONGEST = 255
 
 _ERROR = 400
-_READ = 256 * 1024
+_READ = 128 * 1024
 
 
 async def answered_once(call: Call, answer: Callable[[], Awaitable[Response]], *, plainly: bool) -> Response:

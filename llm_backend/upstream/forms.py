@@ -10,7 +10,7 @@ from typing import IO, Final, Self
 PIECE: Final = 64 * 1024
 """The most bytes that are sent at once."""
 
-_READ: Final = 4 * PIECE
+_READ: Final = 2 * PIECE
 """The most bytes that are read from a file at once, in a thread."""
 
 _END: Final = b"\r\n"

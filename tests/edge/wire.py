@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_backend.edge.server import Server, Serving, server
+from tests.edge.form_app import FormApp
 from tests.edge.small_app import Small
 
 PATIENCE_SECONDS = 20.0
@@ -128,7 +129,7 @@ def wire(port: int) -> Iterator[Wire]:
 
 
 @contextmanager
-def running(small: Small, serving: Serving) -> Iterator[Server]:
+def running(small: Small | FormApp, serving: Serving) -> Iterator[Server]:
     """Serve in a thread of its own, as in a process of its own."""
     edge = small.edge()
     served = server(edge, serving)
