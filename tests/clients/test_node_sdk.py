@@ -68,10 +68,14 @@ async def test_an_upstream_that_fails_and_a_client_that_leaves_are_told_as_what_
         ("failed", "void", "upstream_error"): 3,
         ("failed", "estimated", "client_disconnected"): 2,
         ("incomplete", "estimated", "client_disconnected"): 2,
-        ("incomplete", "estimated", "upstream_unreachable"): 1,
+        ("incomplete", "estimated", "upstream_unreachable"): 2,
         ("incomplete", "estimated", "upstream_error"): 2,
         ("incomplete", "estimated", "upstream_invalid_response"): 2,
         ("incomplete", "reported", "upstream_invalid_response"): 1,
+        # Pictures of which none was finished.
+        ("failed", "estimated", "upstream_unreachable"): 1,
+        ("failed", "estimated", "upstream_error"): 1,
+        ("failed", "estimated", "upstream_invalid_response"): 1,
     }
 
 

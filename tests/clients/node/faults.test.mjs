@@ -93,3 +93,27 @@ test('a client whose patience ends says so, and one that is told to stop', async
   assert.ok(hasty instanceof OpenAI.APIConnectionTimeoutError);
   assert.ok(stopped instanceof OpenAI.APIUserAbortError);
 });
+
+test('a sound that breaks off is an error while it is read', async () => {
+  const input = '[[fault reset]] one two three';
+  const answer = await sdk.audio.speech.create({ model: 'echo-speech', voice: 'alloy', input, response_format: 'wav' });
+
+  assert.ok((await failure(answer.arrayBuffer())) instanceof TypeError);
+});
+
+for (const fault of ['fin', 'reset', 'error-event']) {
+  test(`a stream of pictures that breaks off (${fault}) is an error after those that came`, async () => {
+    const prompt = `[[fault ${fault} after=1]] a tree`;
+    const came = [];
+    const asked = { model: 'echo-image', prompt, size: '64x64', stream: true, partial_images: 2 };
+    const error = await failure(
+      (async () => {
+        for await (const event of await sdk.images.generate(asked)) came.push(event.type);
+      })(),
+    );
+
+    assert.deepEqual(came, ['image_generation.partial_image']);
+    assert.ok(error instanceof OpenAI.APIError);
+    assert.match(error.code, /^upstream_/);
+  });
+}
