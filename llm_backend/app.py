@@ -37,7 +37,7 @@ def create_app(
 
     Raises ContractError where the documents, the policy and the handlers do not fit together.
     """
-    contract = _contract(docs=settings.docs)
+    contract = _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
     parts = Parts(settings, clock or SystemClock(), transport_of, admission, metrics)
@@ -80,9 +80,9 @@ def from_environment() -> Edge:
 
 
 @cache
-def _contract(*, docs: bool) -> Contract:
+def _contract(*, docs: bool, unmetered: tuple[str, ...]) -> Contract:
     """The same for every application of a process."""
-    return Contract.of(merge(resource("spec"), docs=docs))
+    return Contract.of(merge(resource("spec"), docs=docs, unmetered=unmetered))
 
 
 def _bounds(contract: Contract, settings: Settings) -> Bounds:

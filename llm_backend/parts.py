@@ -30,7 +30,10 @@ from llm_backend.domain.keys import Keys
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.limits import Limits
 from llm_backend.domain.metering import Metering
+from llm_backend.domain.own_lists import OwnLists
+from llm_backend.domain.ownership import Ownership
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.relaying import Gate, Relaying
 from llm_backend.domain.reports import Reports
 from llm_backend.domain.rounds import Rounds
 from llm_backend.domain.secrets import Secrets, unlock
@@ -91,6 +94,9 @@ class Parts:
         exchanges = await self._exchanges(stack, database, catalogue, limits)
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
+        gate = Gate(limits, self.clock, total_seconds(settings))
+        ownership = Ownership(database, self.clock, passes_unknown=settings.relay.unowned)
+        relaying = Relaying(ownership, catalogue, upstreams, gate, settings.relay.upstream)
         return Services(
             authentication=await self._authentication(accounts, keys),
             accounts=accounts,
@@ -107,6 +113,8 @@ class Parts:
             catalogue=catalogue,
             upstreams=upstreams,
             exchanges=exchanges,
+            relaying=relaying,
+            own_lists=OwnLists(relaying),
             chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
             readiness=Readiness(database, upstreams, lambda: self.admission.is_draining, limits),

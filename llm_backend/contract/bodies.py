@@ -16,7 +16,7 @@ _PLACE = re.compile(r"\{([^}]*)\}")
 def body_limit(document: Json) -> BodyLimit:
     """Which media types a body may have, and how many bytes of each, by the method and actual path of its request.
 
-    None where the operation is not served: nobody reads its body, so it may be anything.
+    None where the operation is not answered: nobody reads its body, so it may be anything.
     """
     default = Readable(document["x-body-limit"])
     fixed: dict[tuple[str, str], Readable | None] = {}
@@ -40,7 +40,7 @@ def body_limit(document: Json) -> BodyLimit:
 
 def _readable(document: Json, operation: Operation) -> Readable | None:
     """Of an operation that declares no body one of JSON is read: SDKs send `{}`."""
-    if not operation.is_served:
+    if not operation.is_answered:
         return None
     content = resolve(document, operation.fields.get("requestBody", {})).get("content", {})
     is_form_only = FORM in content and JSON not in content

@@ -36,7 +36,7 @@ def _operation(operation: Operation) -> Json:
     greedy = [_greedy(parameter) for parameter in operation.parameters if is_greedy(parameter)]
     if greedy:
         reduced["parameters"] = greedy
-    if operation.is_served and "requestBody" in operation.fields:
+    if operation.is_answered and "requestBody" in operation.fields:
         reduced["requestBody"] = _body(operation)
     return reduced
 

@@ -28,27 +28,30 @@ Authorize takes a key, as `llm-backend accounts create` and `make run` print it 
 NOT_SERVED = "not served"
 
 
-def merge(spec_folder: Path, *, docs: bool = True) -> Json:
+def merge(spec_folder: Path, *, docs: bool = True, unmetered: Collection[str] = ()) -> Json:
     """The document that is served and enforced, as OpenAPI 3.1.
 
+    `unmetered`: tags that are relayed although what they cost is not known.
     Without `docs`, the operations that show the document are left out and named under `x-left-out`.
     Raises ContractError where the documents and the policy do not fit together.
     """
     policy = read_policy(spec_folder / "policy.yaml")
+    policy.refuse_metered(unmetered)
     merged = _empty(policy)
     merged["components"] |= _read_openai(spec_folder / "openai.json", merged)
     for file in sorted((spec_folder / "extensions").glob("*.yaml")):
         _add_extension(merged, read_yaml(file), file.stem)
     merged["components"]["securitySchemes"] = policy.security_schemes
     _leave_out(merged, set() if docs else {DOCS})
+    _declare_variants(merged)
     _refuse_ambiguous_ids(merged)
     policy.refuse_unknown({operation.id for operation in operations(merged)} | set(merged["x-left-out"]))
     for operation in operations(merged):
-        policy.apply(operation)
+        policy.apply(operation, unmetered)
         _complete(merged, operation)
         _mark(operation)
         _refuse_boundless_paths(merged, operation)
-        if operation.is_served and operation.path.startswith(PREFIX):
+        if operation.is_answered and operation.path.startswith(PREFIX):
             _deny_configuration(merged, operation, policy)
     merged["tags"] = _tags(merged)
     del merged["x-default-response"]
@@ -92,6 +95,7 @@ def _empty(policy: Policy) -> Json:
         "paths": {},
         "components": {},
         "x-body-limit": policy.body_limits["default"],
+        "x-ownership": policy.ownership,
         "x-default-response": None,
     }
 
@@ -167,6 +171,17 @@ def _leave_out(merged: Json, parts: set[str]) -> None:
     merged["x-left-out"] = [operation.id for operation in left_out]
 
 
+def _declare_variants(merged: Json) -> None:
+    """What a path with a query of its own asks for (`/responses?beta=true`), asked of the path that it is routed to."""
+    for variant in [operation for operation in operations(merged) if "?" in operation.path]:
+        path, _, query = variant.path.partition("?")
+        name = query.partition("=")[0]
+        fields = merged["paths"].get(path, {}).get(variant.method)
+        if fields is not None:
+            declared = {"name": name, "in": "query", "schema": {"type": "boolean"}}
+            fields["parameters"] = [*fields.get("parameters", []), declared]
+
+
 def _refuse_ambiguous_ids(merged: Json) -> None:
     """Two operations that share an id would share the last one's security in Connexion."""
     seen: dict[str, Operation] = {}
@@ -209,7 +224,7 @@ def _deny_configuration(merged: Json, operation: Operation, policy: Policy) -> N
 
 def _mark(operation: Operation) -> None:
     """Let whoever reads the document as a page see what is not served, before trying it."""
-    if not operation.is_served:
+    if not operation.is_answered:
         summary = operation.fields.get("summary")
         operation.fields["summary"] = f"{NOT_SERVED}: {summary}" if summary else NOT_SERVED
         operation.fields.setdefault("description", operation.fields["x-reason"])
@@ -218,7 +233,7 @@ def _mark(operation: Operation) -> None:
 def _tags(merged: Json) -> list[Json]:
     """Every tag of an operation: first those of which something is served, then the others, marked."""
     described = {tag["name"]: tag for tag in merged["tags"]}
-    served = {operation.tag for operation in operations(merged) if operation.is_served}
+    served = {operation.tag for operation in operations(merged) if operation.is_answered}
     others = {operation.tag for operation in operations(merged)} - served
     return [
         *(described.get(name, {"name": name}) for name in sorted(served)),

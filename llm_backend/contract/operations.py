@@ -35,6 +35,16 @@ class Operation:
         return bool(self.fields.get("x-fate") == "served")
 
     @property
+    def is_relayed(self) -> bool:
+        """Whether the upstream answers it, and this server knows only whose the objects are."""
+        return bool(self.fields.get("x-fate") == "relayed")
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether its requests are read, checked and answered: here or by the upstream."""
+        return self.is_served or self.is_relayed
+
+    @property
     def parameters(self) -> list[Json]:
         found: list[Json] = self.fields.get("parameters", [])
         return found
@@ -69,7 +79,7 @@ def is_greedy(parameter: Json) -> bool:
 def _turn(operation: Operation) -> tuple[int, str]:
     if any(is_greedy(parameter) for parameter in operation.parameters):
         return 2, operation.path
-    return (0 if operation.is_served and "{" not in operation.path else 1), operation.path
+    return (0 if operation.is_answered and "{" not in operation.path else 1), operation.path
 
 
 def python_name(name: str) -> str:

@@ -1,6 +1,7 @@
 """What `spec/policy.yaml` decides, written into the operations of a document."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from llm_backend.contract.errors import ContractError
@@ -9,8 +10,9 @@ from llm_backend.domain.identity import EVERY_SCOPE
 from llm_backend.edge.media import FORM
 from llm_backend.errors import Json
 
-FATES = ("served", "not_served")
-ENTRIES = frozenset({"fate", "access", "scope", "body", "form", "reason", "instead"})
+FATES = ("served", "relayed", "not_served")
+UNMETERED = "Relayed unmetered, as the settings of this server say: nobody is charged for it."
+ENTRIES = frozenset({"fate", "access", "scope", "body", "form", "reason", "instead", "unmetered", "makes", "refused"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +24,44 @@ class Policy:
     configuration_fields: list[str]
     tags: dict[str, Json]
     operations: dict[str, Json]
+    ownership: Json = field(default_factory=dict)
 
-    def apply(self, operation: Operation) -> None:
-        """Writes `security`, `x-fate`, `x-reason`, `x-body-limit` and `x-form-limit` into the operation's own object.
+    def apply(self, operation: Operation, unmetered: Collection[str] = ()) -> None:
+        """Writes `security`, `x-fate`, `x-reason`, `x-body-limit` and the like into the operation's own object.
+
+        `unmetered`: the tags that are relayed although nobody can say what they cost.
+
 
         Raises ContractError for an operation without fate or security, for a scope that no key can have, for a form
         without a limit, and for an entry that means nothing.
         """
         ruling = self.tags.get(operation.tag, {}) | self.operations.get(operation.id, {})
         _refuse_unknown_entries(operation, ruling)
+        if ruling.get("unmetered") and operation.tag in unmetered:
+            ruling = ruling | {"fate": "relayed", "reason": UNMETERED, "instead": ""}
         operation.fields["x-fate"] = _fate(operation, ruling)
         operation.fields["security"] = _security(operation, ruling)
         _refuse_unknown_scopes(operation)
         if not operation.is_served:
             operation.fields["x-reason"] = _reason(operation, ruling)
         limit = self._body_limit(operation, ruling.get("body", "default"))
-        if operation.is_served and limit != self.body_limits["default"]:
+        if operation.is_answered and limit != self.body_limits["default"]:
             operation.fields["x-body-limit"] = limit
-        if operation.is_served and FORM in operation.fields.get("requestBody", {}).get("content", {}):
+        if operation.is_answered and FORM in operation.fields.get("requestBody", {}).get("content", {}):
             operation.fields["x-form-limit"] = self._body_limit(operation, ruling.get("form", "a form"))
+        for entry in ("makes", "refused"):
+            if entry in ruling:
+                operation.fields[f"x-{entry}"] = ruling[entry]
+
+    def refuse_metered(self, unmetered: Collection[str]) -> None:
+        """Raises ContractError where a tag is to be relayed unmetered that is none, or must not be."""
+        for tag in unmetered:
+            ruling = self.tags.get(tag, {})
+            if ruling.get("unmetered"):
+                continue
+            fate = ruling.get("fate")
+            why = f"it is {fate}" if fate in ("served", "relayed") else ruling.get("reason", "there is no such tag")
+            raise ContractError(f"relay.unmetered cannot have {tag!r}: {why}")
 
     def refuse_unknown(self, operation_ids: set[str]) -> None:
         """Raises ContractError where the policy speaks of an operation that is not among these."""
@@ -109,5 +130,9 @@ def _refuse_unknown_scopes(operation: Operation) -> None:
 
 def _reason(operation: Operation, ruling: Json) -> str:
     if "reason" not in ruling:
-        raise ContractError(f"The operation {operation} is not served, and the policy gives no reason.")
-    return " ".join(ruling[part] for part in ("reason", "instead") if part in ruling)
+        fate = operation.fields["x-fate"].replace("_", " ")
+        raise ContractError(f"The operation {operation} is {fate}, and the policy gives no reason.")
+    parts = [ruling["reason"], ruling.get("instead", "")]
+    if ruling.get("unmetered") and operation.fields["x-fate"] == "not_served":
+        parts.append(f'A server of one tenant can relay it unmetered: relay.unmetered = ["{operation.tag}"].')
+    return " ".join(part for part in parts if part)

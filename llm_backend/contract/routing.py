@@ -13,9 +13,11 @@ from connexion.resolver import Resolution, Resolver
 from starlette.responses import Response
 from starlette.types import Scope
 
+from llm_backend.contract.errands import Errands
 from llm_backend.contract.error_styles import is_plain
 from llm_backend.contract.errors import ContractError
-from llm_backend.contract.operations import Operation, operations, python_name
+from llm_backend.contract.operations import Operation, in_turn, operations, python_name
+from llm_backend.domain.errands import Errand
 from llm_backend.edge.call import Call
 from llm_backend.edge.idempotency import answered_once
 from llm_backend.errors import Json, NotServed
@@ -45,7 +47,8 @@ def resolver(document: Json, package: str = "llm_backend.handlers") -> Resolver:
     Raises ContractError for a served operation without a handler, a handler without an operation, and a handler that
     asks for an argument its operation does not have.
     """
-    table = {operation.id: _answer(operation, package) for operation in operations(document)}
+    errands = Errands(document)
+    table = {operation.id: _answer(operation, package, errands) for operation in in_turn(document)}
     _refuse_orphans(document, package)
     return HandlerResolver(table)
 
@@ -71,7 +74,10 @@ def bind(handler: Handler) -> Bound:
     return bound
 
 
-def _answer(operation: Operation, package: str) -> Bound:
+def _answer(operation: Operation, package: str, errands: Errands) -> Bound:
+    if operation.is_relayed:
+        handler = _relaying(operation, package, errands)
+        return bind(_once(handler, operation) if operation.method == "post" else handler)
     if not operation.is_served:
         return _not_served(operation)
     handler = _find(operation, package)
@@ -101,6 +107,12 @@ def _not_served(operation: Operation) -> Bound:
         raise NotServed(message)
 
     return bind(not_served)
+
+
+def _relaying(operation: Operation, package: str, errands: Errands) -> Handler:
+    """One handler for all that is relayed, which differs by what the contract says of the operation."""
+    make: Callable[[Errand], Handler] = importlib.import_module(f"{package}.relayed").relaying
+    return make(errands.of(operation))
 
 
 def _find(operation: Operation, package: str) -> Handler:

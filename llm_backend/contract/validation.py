@@ -24,8 +24,11 @@ from llm_backend.errors import InvalidRequest, Json
 
 
 def validator_map(document: Json) -> dict[str, Any]:
-    """Connexion's `validator_map` for the document, every validator of a served operation compiled."""
-    served = [_resolved(document, operation) for operation in operations(document) if operation.is_served]
+    """Connexion's `validator_map` for the document, every validator of a served operation compiled.
+
+    Those of relayed operations are compiled when they are first needed.
+    """
+    served = [_resolved(document, operation) for operation in operations(document) if operation.is_answered]
     schemas = schemas_of(served, document["components"].get("schemas", {}))
     bodies = {operation.id: BodyCheck(operation, schemas) for operation in served if _body_schemas(operation)}
     parameters = {operation.id: Parameters(operation, schemas) for operation in served if operation.parameters}
@@ -54,7 +57,7 @@ class BodyCheck:
         self._form = None
         self._is_required = operation.fields["requestBody"].get("required", False)
         bodies = _body_schemas(operation)
-        if JSON in bodies:
+        if JSON in bodies and operation.is_served:
             schemas.compile(self._pointer)
         if FORM in bodies:
             self._form = FormFields(schemas, below("/named", _form_name(operation)))

@@ -38,6 +38,8 @@ class Erased:
     users: int = 0
     results: int = 0
     """Of requests with an idempotency key."""
+    objects: int = 0
+    """Known to be the account's at upstreams: there they stay."""
     events: int = 0
     """That a webhook was or was to be told of."""
     names: int = 0

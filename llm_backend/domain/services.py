@@ -15,7 +15,9 @@ from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.exports import Exports
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
+from llm_backend.domain.own_lists import OwnLists
 from llm_backend.domain.readiness import Readiness
+from llm_backend.domain.relaying import Relaying
 from llm_backend.domain.reports import Reports
 from llm_backend.domain.users import Users
 from llm_backend.metrics import Metrics
@@ -43,6 +45,8 @@ class Services:
     upstreams: Upstreams
     exchanges: Exchanges
     chats: Chats
+    relaying: Relaying
+    own_lists: OwnLists
     idempotency: Idempotency
     readiness: Readiness
     metrics: Metrics

@@ -31,6 +31,10 @@ def warnings(settings: "Settings") -> Iterator[str]:
         yield "AUTH=open with AUTH_OPEN_EVERYWHERE: whoever reaches this server spends the upstream's key."
     if _shortest(settings) < GOOD_TOKEN_BYTES:
         yield f"ADMIN_TOKEN is shorter than {GOOD_TOKEN_BYTES} bytes."
+    if settings.relay.unowned:
+        yield "relay.unowned is on: every key may name what any other has made at the upstream, before or elsewhere."
+    if settings.relay.unmetered:
+        yield f"relay.unmetered: what {', '.join(settings.relay.unmetered)} cost at the upstream is charged to nobody."
     if settings.log.prompts:
         yield "log.prompts is on: prompts, with all that is private in them, ARE WRITTEN TO THE LOG."
     if settings.upstreams and (settings.openai_api_key or settings.openai_base_url):
@@ -78,6 +82,9 @@ def _database(settings: "Settings") -> Iterator[str]:
 
 
 def _upstreams(settings: "Settings") -> Iterator[str]:
+    known = {upstream.name for upstream in settings.every_upstream}
+    if settings.relay.upstream is not None and settings.relay.upstream not in known:
+        yield f'relay.upstream names "{settings.relay.upstream}", which is none of {", ".join(sorted(known))}.'
     for upstream in settings.every_upstream:
         url = urlsplit(upstream.url or "")
         if url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.allow_http:

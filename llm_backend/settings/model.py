@@ -20,6 +20,7 @@ from llm_backend.settings.tables import (
     KeysTable,
     Limits,
     Log,
+    Relay,
     Timeouts,
     Upstream,
     UpstreamTable,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     budgets: Budgets = Budgets()
     keys: KeysTable = KeysTable()
     chats: Chats = Chats()
+    relay: Relay = Relay()
     log: Log = Log()
 
     @classmethod

@@ -154,6 +154,17 @@ class Chats(Table):
     prefixes: Prefixes = Prefixes()
 
 
+class Relay(Table):
+    """What is passed on to an upstream that keeps objects of its own."""
+
+    upstream: str | None = None
+    """Where objects are made that name no model; None: the first upstream."""
+    unowned: bool = False
+    """Whether an object that no account is known to have made may be named by every account: for one tenant."""
+    unmetered: tuple[str, ...] = ()
+    """Tags that are relayed although what they cost is not known here: for one tenant."""
+
+
 class KeysTable(Table):
     """How keys are kept."""
 

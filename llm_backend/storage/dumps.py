@@ -17,6 +17,7 @@ from llm_backend.storage.tables import (
     conversation,
     item,
     reservation,
+    upstream_object,
     usage_day,
     usage_record,
 )
@@ -57,6 +58,7 @@ KINDS = (
     Kind("usage_day", usage_day, OF_ACCOUNT),
     Kind("conversation", conversation, OF_ACCOUNT, "public_id"),
     Kind("item", item, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id"),
+    Kind("upstream_object", upstream_object, OF_ACCOUNT),
     Kind("audit_record", audit_record),
 )
 """Each after those that it refers to."""

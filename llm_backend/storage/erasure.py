@@ -19,6 +19,7 @@ from llm_backend.storage.tables import (
     idempotency_key,
     item,
     reservation,
+    upstream_object,
     usage_day,
     usage_record,
     webhook_event,
@@ -86,6 +87,7 @@ async def delete_belongings(session: AsyncSession, account_id: int) -> dict[str,
         "keys": await _count(session, delete(api_key).where(api_key.c.account_id == account_id)),
         "users": await _count(session, delete(account_user).where(account_user.c.account_id == account_id)),
         "results": await _count(session, delete(idempotency_key).where(idempotency_key.c.holder == holder)),
+        "objects": await _count(session, delete(upstream_object).where(upstream_object.c.account_id == account_id)),
         "events": await _count(session, delete(webhook_event).where(webhook_event.c.account_id == account_id)),
     }
 

@@ -36,6 +36,7 @@ __all__ = [
     "item",
     "metadata",
     "reservation",
+    "upstream_object",
     "usage_day",
     "usage_record",
     "webhook_event",
@@ -194,6 +195,26 @@ webhook_event = Table(
     Column("tries", Integer, nullable=False, server_default=text("0")),
     Column("delivered_at", Moment),
     Column("last_error", Text),
+)
+
+# What was made through an account at an upstream, whose key is everybody's: only the account may name it.
+upstream_object = Table(
+    "upstream_object",
+    metadata,
+    Column("id", IDENTITY, primary_key=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    # Its name in the configuration.
+    Column("upstream", Text, nullable=False),
+    # The path of its collection with dots: 'files', 'vector_stores.file_batches'.
+    Column("kind", Text, nullable=False),
+    Column("object_id", Text, nullable=False),
+    # The object at the same upstream that it goes with.
+    Column("parent_id", Text),
+    Column("created_at", Moment, nullable=False),
+    UniqueConstraint("object_id", "upstream"),
+    Index(None, "parent_id"),
+    Index(None, "account_id", "kind"),
+    sqlite_autoincrement=True,
 )
 
 installation = Table(

@@ -18,6 +18,9 @@ from llm_backend.upstream.resting import Rests
 from llm_backend.upstream.retries import Retries
 from llm_backend.upstream.wire import Outbound, Reply, Transport
 
+ANYTHING = "*/*"
+"""The `accept` of a call that takes whatever comes: a file's bytes may be of any type, JSON among them."""
+
 REFUSAL_BYTES = 64 * 1024
 """How much of an error's body is read."""
 
@@ -135,6 +138,8 @@ class Upstream:
             raise self.refusals.of(reply.status, reply.headers, await _explanation(reply) if is_plain else b"")
         if not is_plain:
             raise _invalid("The upstream compressed its answer although it was asked not to.")
+        if call.accept == ANYTHING:
+            return
         media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
         if _is_wanted(media_type, call):
             return

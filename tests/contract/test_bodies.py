@@ -76,7 +76,7 @@ def test_chat_bodies_may_have_32_mebibytes_and_others_one() -> None:
 
     assert limit("POST", "/v1/chat/completions") == Readable(32 * 2**20)
     assert limit("POST", "/v1/embeddings") == Readable(32 * 2**20)
-    assert limit("POST", "/v1/files") is None
+    assert limit("POST", "/v1/videos") is None
     assert limit("DELETE", "/v1/models/a/b") is None
     assert limit("GET", "/v1/models/a/b") == Readable(2**20)
 
@@ -88,4 +88,4 @@ def test_a_body_is_nobodys_just_where_its_operation_is_not_served() -> None:
     for operation in operations(document):
         if "?" not in operation.path:
             path = re.sub(r"\{[^}]*\}", "x-1", operation.path)
-            assert (limit(operation.method.upper(), path) is None) is not operation.is_served, operation
+            assert (limit(operation.method.upper(), path) is None) is not operation.is_answered, operation

@@ -163,8 +163,8 @@ def test_configuration_of_an_upstream_is_no_parameter(spec: Path) -> None:
     ("change", "said"),
     [
         (
-            {"operations": {"getThing": {"fate": "relayed"}}},
-            "getThing (GET /v1/things/{thing_id}) has the fate 'relayed'",
+            {"operations": {"getThing": {"fate": "rumoured"}}},
+            "getThing (GET /v1/things/{thing_id}) has the fate 'rumoured'",
         ),
         ({"operations": {"getThing": {"fat": "served"}}}, "an entry 'fat', which means nothing"),
         ({"operations": {"getThing": {"body": "moon"}}}, "a body of kind 'moon', which has no limit"),
@@ -251,7 +251,7 @@ def test_the_documents_of_this_project_fit_together() -> None:
     document = merge(resource("spec"))
 
     refuse_unknown_authenticators(document, {"account", "admin"})
-    served = {operation.id for operation in operations(document) if operation.is_served}
+    served = {operation.id for operation in operations(document) if operation.is_answered}
     assert {"createChatCompletion", "createCompletion", "createEmbedding", "listModels", "getHealth"} <= served
     assert len(list(operations(document))) > 380
 
@@ -259,7 +259,7 @@ def test_the_documents_of_this_project_fit_together() -> None:
 def test_the_organization_of_the_operator_is_never_served() -> None:
     for operation in operations(merge(resource("spec"))):
         if operation.tag in ("organization", "projects", "safety", "webhooks"):
-            assert not operation.is_served
+            assert not operation.is_answered
             assert operation.fields["security"] == [{"key": []}]
 
 

@@ -119,5 +119,7 @@ async def _chat(database: Database, account_id: int, name: str) -> None:
             "expires_at": NOON,
         }
         await session.execute(insert(tables.idempotency_key).values(result))
+        kept = {"upstream": "openai", "kind": "files", "object_id": f"file-{name}", "created_at": NOON}
+        await session.execute(insert(tables.upstream_object).values(kept | {"account_id": account_id}))
         told = {"id": f"evt_{name}", "account_id": account_id, "payload": b"{}", "created_at": NOON}
         await session.execute(insert(tables.webhook_event).values(told))

@@ -161,7 +161,7 @@ async def test_one_account_goes_out_alone_and_can_come_in(parts: Parts, other_ur
     assert {line["row"].get("account_id", 2) for line in lines[1:-1]} == {2}
     assert kinds(lines) == {kind.name: 3 for kind in KINDS if "usage" in kind.name} | {
         "account": 1, "user": 1, "key": 1, "budget": 1, "budget_period": 1, "reservation": 3,
-        "conversation": 1, "item": 1, "audit_record": 3,
+        "conversation": 1, "item": 1, "upstream_object": 1, "audit_record": 3,
     }  # fmt: skip
     assert await rows(other, "account", "id", "name") == [(2, "bob")]
     assert await violations(other) == []

@@ -56,7 +56,16 @@ async def test_an_account_is_handed_out_whole_and_can_be_brought_elsewhere(
 async def test_an_erased_account_is_refused_at_once_and_its_books_are_in_order(asked: Running, admin: Admin) -> None:
     erased = await admin.ask("DELETE", f"/accounts/{asked.account_id}/data")
 
-    assert erased == {"chats": 0, "items": 0, "keys": 1, "users": 0, "results": 0, "events": 0, "names": 1}
+    assert erased == {
+        "chats": 0,
+        "items": 0,
+        "keys": 1,
+        "users": 0,
+        "results": 0,
+        "objects": 0,
+        "events": 0,
+        "names": 1,
+    }
     assert await key_status(asked, asked.key) == 401
     account = await admin.ask("GET", f"/accounts/{asked.account_id}")
     assert (account["name"], account["active"], account["usage"] > 0) == (f"erased-{asked.account_id}", False, True)

@@ -71,5 +71,5 @@ async def test_every_answer_is_counted(running: Running) -> None:
 
     counted = running.services.metrics.text().decode()
     assert 'llm_backend_requests_total{operation="listModels",status="200"} 1.0' in counted
-    assert 'llm_backend_requests_total{operation="listFiles",status="501"} 1.0' in counted
+    assert 'llm_backend_requests_total{operation="listFiles",status="200"} 1.0' in counted
     assert 'llm_backend_requests_total{operation="none",status="404"} 1.0' in counted

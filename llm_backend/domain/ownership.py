@@ -1,0 +1,93 @@
+"""Whose the upstream's objects are: its key is everybody's, so that only what is recorded here tells them apart."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from llm_backend.domain.clock import Clock
+from llm_backend.domain.naming import OBJECT_ID, Named
+from llm_backend.errors import InvalidRequest, NotFound, UpstreamInvalid
+from llm_backend.storage import upstream_objects
+from llm_backend.storage.database import Database
+from llm_backend.storage.upstream_objects import UpstreamObject
+
+
+class Ownership:
+    """Knows which account made what, and where."""
+
+    def __init__(self, database: Database, clock: Clock, *, passes_unknown: bool = False) -> None:
+        """`passes_unknown`: whether an object that nobody is known to have made is anybody's."""
+        self._database = database
+        self._clock = clock
+        self.passes_unknown = passes_unknown
+
+    async def where(self, account_id: int, named: Sequence[Named]) -> str | None:
+        """The upstream that has all of these objects of the account's; None where nothing is known of any.
+
+        Raises NotFound for one that is not the account's own, and InvalidRequest where they are not together.
+        """
+        if not named:
+            return None
+        known = await self._database.detached(self._find({each.object_id for each in named}))
+        upstream: str | None = None
+        for each in named:
+            found = self._own(account_id, each, known.get(each.object_id, []))
+            if found is None:
+                continue
+            if upstream not in (None, found.upstream):
+                message = f"'{each.param}' is kept by another upstream than what else the request names."
+                raise InvalidRequest(message, param=each.param)
+            upstream = found.upstream
+        return upstream
+
+    async def record(self, objects: Collection[UpstreamObject]) -> None:
+        """Remember whose these are. Raises UpstreamInvalid where one is another account's."""
+        if objects:
+            await self._database.detached(self._record(objects))
+
+    async def forget(self, account_id: int, upstream: str, object_id: str) -> None:
+        """The object is gone, and what went with it."""
+        await self._database.detached(self._forget(account_id, upstream, object_id))
+
+    async def count(self, account_id: int, upstream: str, kind: str) -> int:
+        """How many of a kind the account has there."""
+        return await self._database.detached(self._count(account_id, upstream, kind))
+
+    async def own(self, account_id: int, upstream: str, kind: str, ids: Iterable[str]) -> set[str]:
+        """Which of these are the account's."""
+        known = await self._database.detached(self._find(ids))
+        objects = (each for every in known.values() for each in every)
+        wanted = (account_id, upstream, kind)
+        return {each.object_id for each in objects if (each.account_id, each.upstream, each.kind) == wanted}
+
+    def _own(self, account_id: int, named: Named, known: list[UpstreamObject]) -> UpstreamObject | None:
+        for each in known:
+            is_within = named.parent_id is None or each.parent_id in (None, named.parent_id)
+            if (each.account_id, each.kind) == (account_id, named.kind) and is_within:
+                return each
+        if known or not self.passes_unknown:
+            raise NotFound(f"No such '{named.param}'.", param=named.param)
+        return None
+
+    async def _find(self, ids: Iterable[str]) -> dict[str, list[UpstreamObject]]:
+        # What can be no id is nobody's, and need be no text that a database takes.
+        possible = [each for each in ids if OBJECT_ID.fullmatch(each)]
+        async with self._database.reading() as session:
+            found = await upstream_objects.find(session, possible)
+        known: dict[str, list[UpstreamObject]] = {}
+        for each in found:
+            known.setdefault(each.object_id, []).append(each)
+        return known
+
+    async def _record(self, objects: Collection[UpstreamObject]) -> None:
+        async with self._database.begin() as session:
+            foreign = await upstream_objects.add(session, objects, self._clock.now())
+            if foreign:
+                message = "The upstream gave an object an id that another one has."
+                raise UpstreamInvalid(message, outcome_unknown=True, should_retry=False)
+
+    async def _forget(self, account_id: int, upstream: str, object_id: str) -> None:
+        async with self._database.begin() as session:
+            await upstream_objects.remove(session, account_id, upstream, object_id)
+
+    async def _count(self, account_id: int, upstream: str, kind: str) -> int:
+        async with self._database.reading() as session:
+            return await upstream_objects.count(session, account_id, upstream, kind)
