@@ -25,6 +25,7 @@ from llm_backend.domain.estimates import Estimates
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.exports import Exports
+from llm_backend.domain.frontends import Frontends
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.ledger import Ledger
@@ -92,6 +93,7 @@ class Parts:
         # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
         exchanges = await self._exchanges(stack, database, catalogue, limits)
+        secret = settings.frontends.jwt_secret
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
         gate = Gate(limits, self.clock, total_seconds(settings))
@@ -115,6 +117,7 @@ class Parts:
             exchanges=exchanges,
             relaying=relaying,
             own_lists=OwnLists(relaying),
+            frontends=Frontends(secret.get_secret_value() if secret else None, self.clock),
             chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
             readiness=Readiness(database, upstreams, lambda: self.admission.is_draining, limits),

@@ -20,12 +20,15 @@ from llm_backend.storage.accounts import Account
 accounts = typer.Typer(name="accounts", help="Accounts, each with keys of its own.", no_args_is_help=True)
 accounts.command(name="import")(import_accounts)
 
+PAGE = 1_000
+"""Budgets of end users read at once."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Reference = Annotated[str, typer.Argument(metavar="ACCOUNT", help="Its name, or its id.")]
 Users = Annotated[
     list[str] | None, typer.Option("--user", metavar="CODE", help="The code of a user of it; once for each.")
 ]
-Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="account, key:ID or model:ID.")]
+Subject = Annotated[str, typer.Argument(metavar="SUBJECT", help="account, key:ID, model:ID or user:ID.")]
 
 
 @accounts.command()
@@ -127,9 +130,14 @@ def close(reference: Reference) -> None:
 
 
 @accounts.command()
-def budgets(reference: Reference, *, as_json: AsJson = False) -> None:
+def budgets(
+    reference: Reference,
+    *,
+    end_users: Annotated[bool, typer.Option("--end-users", help="Those of its end users instead.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Print the budgets of an account, of its keys and of models within it."""
-    found = asyncio.run(_budgets(reference))
+    found = asyncio.run(_of_end_users(reference) if end_users else _budgets(reference))
     if as_json:
         print_json([_standing(each) for each in found])
         return
@@ -256,6 +264,19 @@ async def _close(reference: str) -> Account:
 async def _budgets(reference: str) -> list[Standing]:
     async with opened() as parts:
         return await parts.budgets.of_account((await parts.accounts.find(reference)).id)
+
+
+async def _of_end_users(reference: str) -> list[Standing]:
+    async with opened() as parts:
+        account_id, found = (await parts.accounts.find(reference)).id, list[Standing]()
+        while page := await parts.budgets.of_end_users(account_id, _end_user(found), PAGE):
+            found += page
+        return found
+
+
+def _end_user(found: list[Standing]) -> str:
+    """The id of the last of those that were found."""
+    return found[-1].subject.partition(":")[2] if found else ""
 
 
 async def _budget(reference: str, subject: str, said: Rules | None) -> Standing:

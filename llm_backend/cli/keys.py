@@ -13,13 +13,14 @@ from llm_backend.cli.opening import OPERATOR, opened
 from llm_backend.cli.printing import limit, print_json, seconds, show, show_one
 from llm_backend.domain import leaks
 from llm_backend.domain.clock import SystemClock
-from llm_backend.domain.key_terms import RATES, KeyChanges
+from llm_backend.domain.key_terms import END_USER_LIMITS, END_USER_RATES, RATES, KeyChanges
 from llm_backend.domain.keys import GRACE_LIMIT_SECONDS, KEY_PATTERN, NewKey
 from llm_backend.domain.leaks import Finding
 from llm_backend.storage.keys import Key
 
 keys = typer.Typer(name="keys", help="Keys of an account.", no_args_is_help=True)
 
+OF_END_USERS = ("trusted_frontend", *END_USER_LIMITS, "end_user_renewal", *END_USER_RATES)
 
 KeyReference = Annotated[str, typer.Argument(metavar="KEY", help="Its public id, or the key itself.")]
 
@@ -35,12 +36,24 @@ def create(  # noqa: PLR0913 (what a key is)
     requests_per_minute: terms.RequestsPerMinute = None,
     tokens_per_minute: terms.TokensPerMinute = None,
     concurrent_requests: terms.ConcurrentRequests = None,
+    trusted_frontend: terms.TrustedFrontend = None,
+    end_user_budget: terms.EndUserBudget = None,
+    end_user_budget_microusd: terms.EndUserBudgetMicrousd = None,
+    end_user_renewal: terms.EndUserRenewal = None,
+    end_user_requests_per_minute: terms.EndUserRequestsPerMinute = None,
+    end_user_tokens_per_minute: terms.EndUserTokensPerMinute = None,
+    end_user_concurrent_requests: terms.EndUserConcurrentRequests = None,
     as_json: AsJson = False,
 ) -> None:
     """Make another key, which is shown this once."""
     said = terms.given(
         name=name, scopes=scope, models=model, expires=expires, requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute, concurrent_requests=concurrent_requests,
+        trusted_frontend=trusted_frontend, end_user_budget=end_user_budget,
+        end_user_budget_microusd=end_user_budget_microusd, end_user_renewal=end_user_renewal,
+        end_user_requests_per_minute=end_user_requests_per_minute,
+        end_user_tokens_per_minute=end_user_tokens_per_minute,
+        end_user_concurrent_requests=end_user_concurrent_requests,
     )  # fmt: skip
     _tell(asyncio.run(_create(account, cast("KeyChanges", said))), as_json=as_json)
 
@@ -65,7 +78,7 @@ def show_key(key: KeyReference, *, as_json: AsJson = False) -> None:
     if as_json:
         print_json(told)
         return
-    show_one(told | {name: limit(told[name]) for name in RATES})
+    show_one(told | {name: limit(told[name]) for name in (*RATES, *END_USER_LIMITS, *END_USER_RATES)})
 
 
 @keys.command()
@@ -80,12 +93,24 @@ def update(  # noqa: PLR0913 (what of a key may be changed)
     requests_per_minute: terms.RequestsPerMinute = None,
     tokens_per_minute: terms.TokensPerMinute = None,
     concurrent_requests: terms.ConcurrentRequests = None,
+    trusted_frontend: terms.TrustedFrontend = None,
+    end_user_budget: terms.EndUserBudget = None,
+    end_user_budget_microusd: terms.EndUserBudgetMicrousd = None,
+    end_user_renewal: terms.EndUserRenewal = None,
+    end_user_requests_per_minute: terms.EndUserRequestsPerMinute = None,
+    end_user_tokens_per_minute: terms.EndUserTokensPerMinute = None,
+    end_user_concurrent_requests: terms.EndUserConcurrentRequests = None,
     as_json: AsJson = False,
 ) -> None:
     """Change what is given of a key that is not revoked."""
     said = terms.given(
         name=name, scopes=scope, models=model, expires=expires, requests_per_minute=requests_per_minute,
         tokens_per_minute=tokens_per_minute, concurrent_requests=concurrent_requests,
+        trusted_frontend=trusted_frontend, end_user_budget=end_user_budget,
+        end_user_budget_microusd=end_user_budget_microusd, end_user_renewal=end_user_renewal,
+        end_user_requests_per_minute=end_user_requests_per_minute,
+        end_user_tokens_per_minute=end_user_tokens_per_minute,
+        end_user_concurrent_requests=end_user_concurrent_requests,
     )  # fmt: skip
     if every_model:
         said["models"] = None
@@ -152,7 +177,7 @@ def described(key: Key) -> dict[str, Any]:
         "last4": key.last4,
         "scopes": key.scopes,
         "models": key.models,
-        **{name: getattr(key, name) for name in RATES},
+        **{name: getattr(key, name) for name in (*RATES, *OF_END_USERS)},
         "created_at": seconds(key.created_at),
         "expires_at": seconds(key.expires_at),
         "last_used_on": key.last_used_on.isoformat() if key.last_used_on else None,

@@ -25,6 +25,13 @@ Fits = Annotated[bool | None, typer.Option(help="Whether a named limit of output
 RequestsPerMinute = Annotated[str | None, typer.Option(metavar="N|none", help="1 or more, as the next two.")]
 TokensPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
 ConcurrentRequests = Annotated[str | None, typer.Option(metavar="N|none", help="How many may run at once.")]
+TrustedFrontend = Annotated[bool | None, typer.Option(help="Whether its headers may say for whom it asks.")]
+EndUserBudget = Annotated[str | None, typer.Option(metavar="N|none", help="Tokens of each of those, as the next five.")]
+EndUserBudgetMicrousd = Annotated[str | None, typer.Option(metavar="N|none")]
+EndUserRenewal = Annotated[str | None, typer.Option(metavar="WHEN", help="never, day, week or month.")]
+EndUserRequestsPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
+EndUserTokensPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
+EndUserConcurrentRequests = Annotated[str | None, typer.Option(metavar="N|none")]
 Scope = Annotated[list[str] | None, typer.Option(help="What the key may do; once for each. Left out: everything.")]
 Models = Annotated[list[str] | None, typer.Option("--model", help="A model that it may name; once for each.")]
 Expires = Annotated[
@@ -39,6 +46,11 @@ LIMITS = {
     "requests_per_minute": "requests_per_minute",
     "tokens_per_minute": "tokens_per_minute",
     "concurrent_requests": "concurrent_requests",
+    "end_user_budget": "end_user_token_limit",
+    "end_user_budget_microusd": "end_user_microusd_limit",
+    "end_user_requests_per_minute": "end_user_requests_per_minute",
+    "end_user_tokens_per_minute": "end_user_tokens_per_minute",
+    "end_user_concurrent_requests": "end_user_concurrent_requests",
 }
 """Options that are a number or none, and what they are called within."""
 

@@ -53,10 +53,11 @@ def explain(
     account: Reference,
     *,
     lines: Annotated[int, typer.Option(min=1, max=MOST_LINES, help="Of each budget; older ones are one sum.")] = 50,
+    end_user: Annotated[str | None, typer.Option(metavar="ID", help="The budget of that end user instead.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Derive the sums of the account's budgets from the ledger; exit code 1 where what is stored is another."""
-    account_id, found = asyncio.run(_explained(account, lines))
+    account_id, found = asyncio.run(_explained(account, lines, end_user))
     if as_json:
         from llm_backend.edge.reports import explained  # noqa: PLC0415 (loads the web framework)
 
@@ -82,7 +83,7 @@ async def _rows(groups: tuple[Grouping, ...], period: Period, account: str | Non
         return [row(groups, each) async for chunk in chunks for each in chunk]
 
 
-async def _explained(account: str, lines: int) -> tuple[int, list[Explanation]]:
+async def _explained(account: str, lines: int, end_user: str | None) -> tuple[int, list[Explanation]]:
     async with books() as parts:
         account_id = (await parts.accounts.find(account)).id
-        return account_id, await parts.explanations.of(account_id, lines)
+        return account_id, await parts.explanations.of(account_id, lines, end_user)

@@ -196,6 +196,7 @@ class Attempts:
             caller.limits_of_key,
             caller.limits_of_account,
             self._bench.limits.of_model(model),
+            caller.end_user,
         )
 
     def _new_id(self) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.domain.end_users import EndUser
 from llm_backend.domain.granting import Ask, Grant
 from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.usage import UsageRecord
@@ -27,6 +28,8 @@ class Reserve:
     """What the prompt is likely to have: charged where the process dies."""
     details: bytes
     """The usage record to be, as JSON."""
+    end_user: EndUser | None = None
+    """For whom it is, where a trusted frontend says so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Erased:
     """That a webhook was or was to be told of."""
     names: int = 0
     """Usage records that said for whom the request was."""
+    end_users: int = 0
+    """Budgets that bore an end user's id."""
 
 
 class Erasure:
@@ -90,9 +92,10 @@ class Erasure:
             await erasure.hold_books(session, named)
             gone = await erasure.delete_belongings(session, account_id)
             names = await erasure.blank_names(session, named)
+            end_users = await erasure.blank_end_users(session, named)
             now = self._clock.now()
             await erasure.blank_account(session, account_id, f"erased-{account_id}", now)
-            done = Erased(chats=chats, items=items, names=names, **gone)
+            done = Erased(chats=chats, items=items, names=names, end_users=end_users, **gone)
             await by.note(session, now, "erase", ("account", account_id), _kinds(done))
         return done
 
@@ -130,7 +133,8 @@ class Erasure:
                     param="user_id",
                     retry_after_seconds=RETRY_SECONDS,
                 )
-            done = Erased(users=1, names=await erasure.blank_names(session, named))
+            names, end_users = await erasure.blank_names(session, named), await erasure.blank_end_users(session, named)
+            done = Erased(users=1, names=names, end_users=end_users)
             await erasure.delete_user(session, user_id)
             await by.note(session, self._clock.now(), "erase", ("user", user_id), _kinds(done))
         return done

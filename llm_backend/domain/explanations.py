@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.snapshots import snapshot
 from llm_backend.errors import NotFound
-from llm_backend.storage import accounts, budgets, explanations
-from llm_backend.storage.budgets import Budget, Period
+from llm_backend.storage import accounts, explanations, standings
+from llm_backend.storage.budgets import END_USER, Budget, Period
 from llm_backend.storage.database import Database
 from llm_backend.storage.explanations import Entry, Running, Sum
+from llm_backend.storage.standings import Which
 
 __all__ = ["MOST_LINES", "Entry", "Explanation", "Explanations", "Running", "Sum"]
 
@@ -85,18 +86,23 @@ class Explanations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def of(self, account_id: int, limit: int = MOST_LINES) -> list[Explanation]:
-        """Each budget of the account, that of all of it first, with its `limit` newest lines. Raises NotFound."""
-        return await self._database.detached(self._of(account_id, limit))
+    async def of(self, account_id: int, limit: int = MOST_LINES, end_user: str | None = None) -> list[Explanation]:
+        """Each budget of the account, that of all of it first, with its `limit` newest lines.
 
-    async def _of(self, account_id: int, limit: int) -> list[Explanation]:
+        `end_user`: an id; that end user's budget instead. Raises NotFound.
+        """
+        return await self._database.detached(self._of(account_id, limit, end_user))
+
+    async def _of(self, account_id: int, limit: int, end_user: str | None) -> list[Explanation]:
         async with snapshot(self._database) as session:
             if await accounts.find(session, account_id) is None:
                 raise NotFound(f"Account with id {account_id} does not exist", param="account_id")
-            known = await budgets.of_account(session, account_id)
-            periods = await explanations.current_periods(session, account_id)
+            subjects: Which = {} if end_user is None else {"subjects": (END_USER + end_user,)}
+            known = await standings.of_account(session, account_id, **subjects)
+            if end_user is not None and not known:
+                raise NotFound("There is no budget of that end user.", param="end_user")
             most = min(limit, max(1, MOST_TOGETHER // max(1, len(known))))
-            return [await _explained(session, each, periods.get(each.id), most) for each in known]
+            return [await _explained(session, *each, most) for each in known]
 
 
 async def _explained(session: AsyncSession, known: Budget, period: Period | None, most: int) -> Explanation:

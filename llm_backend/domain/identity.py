@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llm_backend.domain.allowances import NONE, Allowance
+from llm_backend.domain.end_users import EndUser, EndUserTerms
 from llm_backend.errors import PermissionDenied
 
 EVERY_SCOPE = frozenset({"inference", "models"})
@@ -22,6 +23,10 @@ class Caller:
     """The ids of models that it may name; None for all."""
     limits_of_key: Allowance = NONE
     limits_of_account: Allowance = NONE
+    end_users: EndUserTerms | None = None
+    """What each of those may use for whom it asks; None where it is not trusted to say who they are."""
+    end_user: EndUser | None = None
+    """For whom this request is, where it is trusted to say."""
     fits: bool = False
     """Whether an output limit that a request names may be lowered to what is left."""
 

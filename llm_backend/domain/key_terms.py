@@ -8,9 +8,17 @@ from llm_backend.domain.identity import EVERY_SCOPE
 from llm_backend.domain.names import checked, limited
 from llm_backend.errors import InvalidRequest
 from llm_backend.model_ids import RULE, is_model_id
+from llm_backend.storage.budgets import Renewal
 
 RATES = ("requests_per_minute", "tokens_per_minute", "concurrent_requests")
 """Of a key and of an account alike."""
+
+END_USER_RATES = tuple(f"end_user_{name}" for name in RATES)
+"""Of each of those for whom a trusted frontend asks, as the next two."""
+
+END_USER_LIMITS = ("end_user_token_limit", "end_user_microusd_limit")
+
+END_USER_RENEWALS = ("never", "day", "week", "month")
 
 MOST_MODELS = 1000
 
@@ -24,6 +32,13 @@ class KeyTerms(TypedDict, total=False):
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent_requests: int | None
+    trusted_frontend: bool
+    end_user_token_limit: int | None
+    end_user_microusd_limit: int | None
+    end_user_renewal: Renewal
+    end_user_requests_per_minute: int | None
+    end_user_tokens_per_minute: int | None
+    end_user_concurrent_requests: int | None
 
 
 class KeyChanges(KeyTerms, total=False):
@@ -43,8 +58,13 @@ def columns(changes: KeyChanges) -> dict[str, Any]:
             raise InvalidRequest("A scope is unknown.", param="scopes")
     if changes.get("models") is not None:
         values["models"] = _models(changes["models"] or ())
-    for name in RATES:
+    for name in (*RATES, *END_USER_RATES):
         limited(values.get(name), name, least=1)
+    for name in END_USER_LIMITS:
+        limited(values.get(name), name)
+    if values.get("end_user_renewal", "never") not in END_USER_RENEWALS:
+        message = f"The budget of an end user renews {', '.join(END_USER_RENEWALS)}."
+        raise InvalidRequest(message, param="end_user_renewal")
     return values
 
 

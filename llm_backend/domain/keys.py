@@ -13,6 +13,7 @@ from llm_backend.domain import key_changes
 from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.audit import SERVER, Author, Operation
 from llm_backend.domain.clock import Clock
+from llm_backend.domain.end_users import EndUserTerms
 from llm_backend.domain.identity import EVERY_SCOPE, Caller
 from llm_backend.domain.key_changes import unknown
 from llm_backend.domain.key_terms import KeyChanges, KeyTerms, columns
@@ -268,8 +269,16 @@ def _caller(holder: Holder) -> Caller:
         None if key.models is None else frozenset(key.models),
         Allowance(key.requests_per_minute, key.tokens_per_minute, key.concurrent_requests),
         Allowance(holder.requests_per_minute, holder.tokens_per_minute, holder.concurrent_requests),
+        end_users=_end_user_terms(key) if key.trusted_frontend else None,
         fits=holder.fits,
     )
+
+
+def _end_user_terms(key: Key) -> EndUserTerms:
+    limits = Allowance(
+        key.end_user_requests_per_minute, key.end_user_tokens_per_minute, key.end_user_concurrent_requests
+    )
+    return EndUserTerms(key.end_user_token_limit, key.end_user_microusd_limit, key.end_user_renewal, limits)
 
 
 def _check_public_id(public_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain import budgets
+from llm_backend.domain import budgets, end_users
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, account_of
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.transaction import Transaction
@@ -45,8 +45,8 @@ class Ledger:
     async def reserve(self, entry: Reserve) -> Granted:
         """Hold back what `entry` asks for.
 
-        Raises BudgetExhausted, Unauthenticated where the key or the account was taken away, and Unavailable: then it
-        is not known whether it is held back.
+        Raises BudgetExhausted, TooManyEndUsers, Unauthenticated where the key or the account was taken away, and
+        Unavailable: then it is not known whether it is held back.
         """
         for _ in range(OPENING_TRIES):
             outcome = await self._entered(entry)
@@ -54,7 +54,7 @@ class Ledger:
                 return outcome
             if not isinstance(outcome, PeriodMissing):
                 raise _error(outcome)
-            await self._open_periods(entry.account_id)
+            await self._open_periods(entry)
         raise DatabaseUnavailable
 
     async def enter(self, entry: Entry) -> Done:
@@ -165,15 +165,20 @@ class Ledger:
             self._notify()
         return outcomes
 
-    async def _open_periods(self, account_id: int) -> None:
-        """Begin the periods of an account's budgets that are now: once a period, by whoever comes first."""
+    async def _open_periods(self, entry: Reserve) -> None:
+        """Begin the periods of an account's budgets that are now: once a period, by whoever comes first.
+
+        Of its end users, that of the one that `entry` is for. Raises TooManyEndUsers.
+        """
         async with self._database.begin() as session:
-            account = await accounts.lock(session, account_id)
+            account = await accounts.lock(session, entry.account_id)
             if account is None:
                 raise Unauthenticated
             now = await moments.now(session)
-            for budget in await stored.of_account(session, account_id):
+            for budget in await stored.of_account(session, account.id):
                 await budgets.open_current(session, account.time_zone, budget, now)
+            if entry.end_user is not None:
+                await end_users.open_current(session, account, entry.end_user, now)
 
 
 def _selected(kind: type[Any], step: Step) -> Plan[list[Any]]:

@@ -1,10 +1,11 @@
-"""How fast and how much at once: what a request takes of the limits of its key, its account and its model."""
+"""How fast and how much at once: what a request takes of the limits of its key, account, model and end user."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from math import ceil
 
 from llm_backend.domain.allowances import NONE, Allowance
+from llm_backend.domain.end_users import EndUser
 from llm_backend.domain.rate_headers import duration, rate_headers, wait_seconds
 from llm_backend.errors import LimitsAway, RateLimited, TokensLimited
 from llm_backend.metrics import Metrics
@@ -28,6 +29,8 @@ class Asked:
     of_key: Allowance = NONE
     of_account: Allowance = NONE
     of_model: Allowance = NONE
+    end_user: EndUser | None = None
+    """For whom it is, on whose terms."""
 
 
 class Permit:
@@ -110,6 +113,8 @@ class Limits:
         yield from _of(f"key:{asked.key_id or ''}", of_key, asked.tokens)
         yield from _of(f"account:{asked.account_id}", asked.of_account, asked.tokens)
         yield from _of(f"model:{asked.model}", asked.of_model, asked.tokens)
+        if (user := asked.end_user) is not None:
+            yield from _of(f"user:{asked.account_id}:{user.id}", user.terms.limits, asked.tokens)
 
 
 def _of(owner: str, allowance: Allowance, tokens: int) -> Iterator[Take]:

@@ -51,8 +51,9 @@ class Metering:
         details = self._details(work, route, ask, likely)
         caller, model = work.caller, canonical(route)
         entry = Reserve(
-            attempt_id, caller.account_id, caller.key_id, model, ask, likely.prompt_tokens, details.as_json()
-        )
+            attempt_id, caller.account_id, caller.key_id, model, ask, likely.prompt_tokens, details.as_json(),
+            caller.end_user,
+        )  # fmt: skip
         self._held.add(attempt_id)
         try:
             granted = await self._ledger.reserve(entry)

@@ -148,11 +148,13 @@ class Relaying:
 
     @asynccontextmanager
     async def admitted(self, wish: Wish) -> AsyncIterator[Permit]:
-        """Take one request of the account's and the key's rate limits."""
+        """Take one request of the rate limits of account, key and end user."""
         caller = wish.caller
         request_id = uuid7(self._gate.clock.now())
         limits = caller.limits_of_key, caller.limits_of_account
-        permit = await self._gate.limits.admit(Asked(request_id, caller.account_id, caller.key_id, "", 0, *limits))
+        permit = await self._gate.limits.admit(
+            Asked(request_id, caller.account_id, caller.key_id, "", 0, *limits, end_user=caller.end_user)
+        )
         try:
             yield permit
         finally:

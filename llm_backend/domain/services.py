@@ -13,6 +13,7 @@ from llm_backend.domain.erasure import Erasure
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.explanations import Explanations
 from llm_backend.domain.exports import Exports
+from llm_backend.domain.frontends import Frontends
 from llm_backend.domain.idempotency import Idempotency
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.own_lists import OwnLists
@@ -44,6 +45,7 @@ class Services:
     catalogue: Catalogue
     upstreams: Upstreams
     exchanges: Exchanges
+    frontends: Frontends
     chats: Chats
     relaying: Relaying
     own_lists: OwnLists

@@ -12,6 +12,7 @@ from llm_backend.domain.entries import Balance
 from llm_backend.errors import Json
 from llm_backend.storage import usage
 from llm_backend.storage.accounts import WHOLE
+from llm_backend.storage.budgets import END_USER
 from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.usage import UsageRecord
@@ -41,17 +42,25 @@ class Sheet:
         self._days: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self.events: list[dict[str, Any]] = []
 
-    def ceilings(self, account_id: int, key_id: str | None, model: str) -> list[Sums] | None:
-        """What bounds a request: account, key, model, in this order. None where a budget has no current period."""
-        current = [sums for sums in self._sums.values() if sums.account_id == account_id and sums.is_current]
-        if not current or len(current) != current[0].budgets:
+    def ceilings(self, account_id: int, key_id: str | None, model: str, end_user: str | None) -> list[Sums] | None:
+        """What bounds a request: end user, account, key, model, in this order.
+
+        `end_user`: the subject of the end user's budget, where there is or has to be one. None where a budget has no
+        current period.
+        """
+        current = {
+            sums.subject: sums
+            for sums in self._sums.values()
+            if sums.account_id == account_id and sums.is_current and _is_for(sums.subject, end_user)
+        }
+        missing = end_user is not None and end_user not in current
+        if WHOLE not in current or missing or len(current) != current[WHOLE].budgets + (end_user is not None):
             return None
-        by_subject = {sums.subject: sums for sums in current}
-        subjects = (WHOLE, f"key:{key_id}", f"model:{model}")
-        return [by_subject[subject] for subject in subjects if subject in by_subject]
+        subjects = (end_user, WHOLE, f"key:{key_id}", f"model:{model}")
+        return [current[subject] for subject in subjects if subject in current]
 
     def balance(self, periods: Iterable[int]) -> Balance:
-        """How the first of `periods` that has a limit stands: the account's, else the key's, else the model's."""
+        """How the first of `periods` that has a limit stands: of end user, account, key and model, in this order."""
         every = [Balance.of(self._sums[each], self._terms.soft_percent) for each in periods]
         return next((each for each in every if each.tokens or each.microusd), every[0])
 
@@ -100,6 +109,11 @@ class Sheet:
             {**dict(day), **{name: sums[name] for name in ("requests", *DAILY_SUMS)}}
             for day, sums in sorted(self._days.items())
         ]
+
+
+def _is_for(subject: str, end_user: str | None) -> bool:
+    """Whether the budget of `subject` matters where `end_user`'s is the only one of an end user that does."""
+    return subject == end_user or not subject.startswith(END_USER)
 
 
 SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")

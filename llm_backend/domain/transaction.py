@@ -12,7 +12,7 @@ from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import usage
 from llm_backend.storage.driver import Rows, Step
 from llm_backend.storage.ledger import Statements, read
-from llm_backend.storage.ledger_rows import Charged, Reserved, Standing, Sums
+from llm_backend.storage.ledger_rows import Budgeted, Charged, Reserved, Standing, Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.usage import UsageRecord
 
@@ -42,6 +42,7 @@ class Transaction:
             yield from self._look_back(row.attempt_id for row in self._locked.values() if not _is_open(row))
         periods = {each for row in self._locked.values() for each in _periods(row)}
         accounts = {entry.account_id for entry in self._reserves}
+        periods |= yield from self._look_for_end_users()
         sums = read(Sums, (yield self._statements.sums(accounts, periods)))
         self._sheet = Sheet(sums, self._terms)
         yield from self._look_at_callers()
@@ -75,6 +76,25 @@ class Transaction:
             for row in read(Charged, (yield self._statements.charged(wanted))):
                 self._charges.setdefault(row.attempt_id, []).append(row)
 
+    def _look_for_end_users(self) -> Generator[Step, Rows, set[int]]:
+        """Find the current periods of the end users' budgets: they are locked with all others, in one order."""
+        wanted = {(entry.account_id, entry.end_user.subject) for entry in self._reserves if entry.end_user}
+        self._budgeted: set[tuple[int, str]] = set()
+        if not wanted:
+            return set()
+        accounts, subjects = {account_id for account_id, _ in wanted}, {subject for _, subject in wanted}
+        rows = read(Budgeted, (yield self._statements.end_users(accounts, subjects)))
+        found = [row for row in rows if (row.account_id, row.subject) in wanted]
+        self._budgeted = {(row.account_id, row.subject) for row in found}
+        return {row.period_id for row in found if row.period_id is not None}
+
+    def _budget_of(self, entry: Reserve) -> str | None:
+        """The subject of the end user's budget; None where nothing bounds whom the request is for."""
+        user = entry.end_user
+        if user is None or not (user.terms.is_budgeted or (entry.account_id, user.subject) in self._budgeted):
+            return None
+        return user.subject
+
     def _look_at_callers(self) -> Generator[Step, Rows, None]:
         """Find whose keys and accounts are good: after the sums are locked, as whoever revokes one locks them first."""
         self._good: set[tuple[int, str | None]] = set()
@@ -99,7 +119,7 @@ class Transaction:
     def _reserve(self, entry: Reserve) -> Outcome:
         if (entry.account_id, entry.key_id) not in self._good:
             return Unauthenticated()
-        ceilings = self._sheet.ceilings(entry.account_id, entry.key_id, entry.model)
+        ceilings = self._sheet.ceilings(entry.account_id, entry.key_id, entry.model, self._budget_of(entry))
         if ceilings is None:
             return PeriodMissing()
         try:
@@ -127,6 +147,7 @@ class Transaction:
             "account_period_id": periods[""],
             "key_period_id": periods.get("key"),
             "model_period_id": periods.get("model"),
+            "user_period_id": periods.get("user"),
             "reserved_tokens": granted.reserved_tokens,
             "reserved_microusd": granted.reserved_microusd,
             "observed_prompt_tokens": min(entry.observed_prompt_tokens, granted.reserved_tokens),
@@ -143,6 +164,7 @@ class Transaction:
             account_period_id=row.account_period_id,
             key_period_id=row.key_period_id,
             model_period_id=row.model_period_id,
+            user_period_id=row.user_period_id,
         )
         if _is_open(row):
             is_over = record.total_tokens > row.reserved_tokens or record.cost_microusd > row.reserved_microusd
@@ -197,7 +219,7 @@ def _is_open(row: Reserved) -> bool:
 
 
 def _periods(row: Reserved) -> list[int]:
-    every = (row.account_period_id, row.key_period_id, row.model_period_id)
+    every = (row.user_period_id, row.account_period_id, row.key_period_id, row.model_period_id)
     return [each for each in every if each is not None]
 
 

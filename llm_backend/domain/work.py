@@ -64,7 +64,9 @@ class Work:
 
     @property
     def end_user(self) -> str | None:
-        """Whom the caller says the request is for."""
+        """Whom the caller says the request is for: the one who was vouched for, else whom the body names."""
+        if self.caller.end_user is not None:
+            return self.caller.end_user.id
         named = self.body.get("safety_identifier") or self.body.get("user")
         return named if isinstance(named, str) else None
 

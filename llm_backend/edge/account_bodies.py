@@ -9,7 +9,12 @@ from llm_backend.domain.key_terms import KeyChanges
 from llm_backend.edge.accounts import moment
 from llm_backend.errors import Json
 
-COLUMNS = {"budget": "token_limit", "budget_microusd": "microusd_limit"}
+COLUMNS = {
+    "budget": "token_limit",
+    "budget_microusd": "microusd_limit",
+    "end_user_budget": "end_user_token_limit",
+    "end_user_budget_microusd": "end_user_microusd_limit",
+}
 """What is called otherwise on the wire."""
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from llm_backend.domain.account_budgets import Standing
 from llm_backend.domain.audit import Author
 from llm_backend.domain.directory import Profile
-from llm_backend.domain.key_terms import RATES
+from llm_backend.domain.key_terms import END_USER_RATES, RATES
 from llm_backend.domain.keys import NewKey
 from llm_backend.domain.leaks import Finding
 from llm_backend.edge.call import Call
@@ -90,6 +90,11 @@ def key(found: Key) -> Json:
         "scopes": found.scopes,
         "models": found.models,
         **_rates(found),
+        "trusted_frontend": found.trusted_frontend,
+        "end_user_budget": found.end_user_token_limit,
+        "end_user_budget_microusd": found.end_user_microusd_limit,
+        "end_user_renewal": found.end_user_renewal,
+        **{name: getattr(found, name) for name in END_USER_RATES},
         "created_at": _written(found.created_at),
         "expires_at": _written(found.expires_at),
         "last_used_on": found.last_used_on.isoformat() if found.last_used_on else None,

@@ -1,11 +1,13 @@
 """Security as Connexion asks for it: each scheme of the document names who checks it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 from connexion.lifecycle import ConnexionRequest
 from connexion.security import AbstractSecurityHandler
 
+from llm_backend.domain.end_users import EndUser, EndUserTerms
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.key_text import is_ours
 from llm_backend.domain.lockout import Lockout
@@ -23,13 +25,21 @@ async def as_account(call: Call, token: str | None) -> Caller:
     """The account whose key the token is; in open mode, the one account there is.
 
     Raises Unauthenticated, and below `/api`, where the administrator's token is known too, PermissionDenied for that.
+    Where the key is a trusted frontend's, EndUserUnproven and InvalidRequest for an end user who cannot be named so.
     """
     try:
-        return await call.services.authentication.account(token)
+        caller = await call.services.authentication.account(token)
     except Unauthenticated:
         if call.path.startswith(ADMINISTERED) and _is_admins(call, token):
             raise PermissionDenied("This takes the key of an account, not the administrator's token.") from None
         raise
+    return caller if caller.end_users is None else _asking_for(call, caller, caller.end_users)
+
+
+def _asking_for(call: Call, caller: Caller, terms: EndUserTerms) -> Caller:
+    """The caller, with the end user whom its headers name."""
+    named = call.services.frontends.named(call.headers)
+    return caller if named is None else replace(caller, end_user=EndUser(named, terms))
 
 
 async def as_admin(call: Call, token: str | None) -> None:

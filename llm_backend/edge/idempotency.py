@@ -81,9 +81,11 @@ def _telling(call: Call, *, plainly: bool) -> Tell:
 
 
 async def _fingerprint(call: Call) -> bytes:
-    """Of what is asked for, however it is spelled: two that differ are two requests."""
+    """Of what is asked for and for whom, however it is spelled: two that differ are two requests."""
     body = call.raw_body if call.body is None else orjson.dumps(call.body, option=orjson.OPT_SORT_KEYS)
-    line = orjson.dumps([call.method, call.path, call.scope["query_string"].decode("latin-1")])
+    user = call.caller.end_user if call.caller else None
+    for_whom = [user.id] if user else []
+    line = orjson.dumps([call.method, call.path, call.scope["query_string"].decode("latin-1"), *for_whom])
     digest = sha256(line + b"\n" + body)
     if call.form is not None:
         # The body has its files' names; what is in them is read in a thread.

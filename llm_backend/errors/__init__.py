@@ -14,7 +14,9 @@ LLMBackendError
 │   └── NotFound                no such thing, or another account's
 │       └── ModelNotFound
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
+│   └── EndUserUnproven         a frontend's key is good, its word for whom it asks is not
 ├── PermissionDenied            a good key that may not do this
+│   └── TooManyEndUsers         an account that may not have another one
 ├── IdempotencyConflict         what was asked for is under way, or its result cannot be told again
 ├── RateLimited                 too many requests in a minute, or at once
 │   └── TokensLimited           too many tokens in a minute
@@ -43,6 +45,7 @@ Errors know what to say; `edge/problems.py` alone knows which status each one ha
 from llm_backend.errors.requests import (
     BudgetExhausted,
     Conflict,
+    EndUserUnproven,
     HeadersTooLarge,
     IdempotencyConflict,
     IdempotencyKeyReused,
@@ -58,6 +61,7 @@ from llm_backend.errors.requests import (
     RequestTimedOut,
     RequestTooLarge,
     TokensLimited,
+    TooManyEndUsers,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -90,6 +94,7 @@ __all__ = [
     "Conflict",
     "DatabaseUnavailable",
     "Draining",
+    "EndUserUnproven",
     "HeadersTooLarge",
     "IdempotencyConflict",
     "IdempotencyKeyReused",
@@ -112,6 +117,7 @@ __all__ = [
     "RequestTimedOut",
     "RequestTooLarge",
     "TokensLimited",
+    "TooManyEndUsers",
     "Unauthenticated",
     "Unavailable",
     "UnsupportedMediaType",

@@ -99,6 +99,21 @@ class PermissionDenied(LLMBackendError):
     code = "insufficient_permissions"
 
 
+class EndUserUnproven(Unauthenticated):
+    """The frontend's word for whom it asks is not signed as it has to be, or has expired."""
+
+    code = "invalid_end_user_token"
+
+
+class TooManyEndUsers(PermissionDenied):
+    """The account has as many end users with budgets as it may have."""
+
+    code = "too_many_end_users"
+
+    def __init__(self) -> None:
+        super().__init__("This account has as many end users as it may have: one more cannot be given a budget.")
+
+
 class IdempotencyConflict(LLMBackendError):
     """Another request with the same idempotency key stands in the way; `code` says how."""
 

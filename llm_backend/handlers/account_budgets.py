@@ -1,4 +1,4 @@
-"""`/api/accounts/{account_id}/budgets`, for the administrator."""
+"""`/api/accounts/{account_id}/budgets` and `…/end_users`, for the administrator."""
 
 from starlette.responses import Response
 
@@ -10,8 +10,14 @@ from llm_backend.errors import Json
 
 
 async def list_account_budgets(call: Call, account_id: int) -> Response:
-    """That of the whole account, then the others. Raises NotFound."""
+    """That of the whole account, then those of keys and models. Raises NotFound."""
     return json_reply([budget(each) for each in await call.services.budgets.of_account(account_id)])
+
+
+async def list_end_user_budgets(call: Call, account_id: int, after: str = "", limit: int = 100) -> Response:
+    """Those of the end users behind `after`, by id. Raises NotFound."""
+    found = await call.services.budgets.of_end_users(account_id, after, limit)
+    return json_reply([budget(each) for each in found])
 
 
 async def get_account_budget(call: Call, account_id: int, subject: str) -> Response:

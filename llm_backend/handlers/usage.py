@@ -18,15 +18,15 @@ async def get_own_usage(call: Call) -> Response:
     return await reported(call, wanted(call, "day", account_id=_own(call)))
 
 
-async def explain_budget(call: Call, account_id: int, limit: int = MOST_LINES) -> Response:
+async def explain_budget(call: Call, account_id: int, limit: int = MOST_LINES, end_user: str | None = None) -> Response:
     """What the account's budgets are made of. Raises NotFound."""
-    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit)))
+    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit, end_user)))
 
 
-async def explain_own_budget(call: Call, limit: int = MOST_LINES) -> Response:
-    """What the caller's budgets are made of."""
+async def explain_own_budget(call: Call, limit: int = MOST_LINES, end_user: str | None = None) -> Response:
+    """What the caller's budgets are made of. Raises NotFound."""
     account_id = _own(call)
-    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit)))
+    return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit, end_user)))
 
 
 def _own(call: Call) -> int:

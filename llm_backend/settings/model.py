@@ -17,6 +17,7 @@ from llm_backend.settings.tables import (
     OPENAI_URL,
     Budgets,
     Chats,
+    FrontendsTable,
     KeysTable,
     Limits,
     Log,
@@ -68,6 +69,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     budgets: Budgets = Budgets()
     keys: KeysTable = KeysTable()
+    frontends: FrontendsTable = FrontendsTable()
     chats: Chats = Chats()
     relay: Relay = Relay()
     log: Log = Log()
@@ -182,7 +184,7 @@ class Settings(BaseSettings):
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for the log to redact."""
-        single = (self.openai_api_key, self.secret_key, self.budgets.webhook_secret)
+        single = (self.openai_api_key, self.secret_key, self.budgets.webhook_secret, self.frontends.jwt_secret)
         there = (upstream.key for upstream in self.every_upstream)
         every = [key.get_secret_value() for key in (*single, *there, *self.admin_tokens) if key]
         redis = self.redis_url.get_secret_value() if self.redis_url else ""

@@ -11,7 +11,7 @@ from dotenv import dotenv_values
 from pydantic import BaseModel, SecretStr
 
 from llm_backend.settings.model import Settings
-from llm_backend.settings.tables import Budgets, UpstreamTable
+from llm_backend.settings.tables import Budgets, FrontendsTable, UpstreamTable
 
 SECRET_FILE_BYTES = 64 * 1024
 
@@ -37,6 +37,7 @@ VARIABLES = {
     "TIKTOKEN_CACHE_DIR": "tokenizers",
     "WEBHOOK_URL": "budgets.webhook_url",
     "WEBHOOK_SECRET": "budgets.webhook_secret",
+    "FRONTEND_JWT_SECRET": "frontends.jwt_secret",
 }
 """The environment's names, by what they set."""
 
@@ -52,7 +53,8 @@ ALIASES = {
 }
 """Names under which users of other systems have it set already; ours goes before, then the first of these."""
 
-FROM_FILES = ("ADMIN_TOKEN", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY", "WEBHOOK_SECRET")
+_AT_THE_TOP = ("ADMIN_TOKEN", "SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_KEY")
+FROM_FILES = (*_AT_THE_TOP, "WEBHOOK_SECRET", "FRONTEND_JWT_SECRET")
 """Variables (and keys of the file) that may be given as `…_FILE`, the path of a file that holds the value."""
 
 CONFIG = "LLM_BACKEND_CONFIG"
@@ -99,11 +101,18 @@ class FileBudgets(Budgets):
     webhook_secret_file: str
 
 
+class FileFrontends(FrontendsTable):
+    """`[frontends]` as the file may write it."""
+
+    jwt_secret_file: str
+
+
 class FileShape(Settings):
     """The keys a file may have: those of the settings, and paths of files that hold secrets."""
 
     upstreams: Mapping[str, FileUpstream]
     budgets: FileBudgets
+    frontends: FileFrontends
     admin_token_file: str
     secret_key_file: str
     database_url_file: str

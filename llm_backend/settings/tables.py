@@ -172,6 +172,20 @@ class KeysTable(Table):
     """Whether the administrator can read them again; otherwise nobody can."""
 
 
+class FrontendsTable(Table):
+    """Chat interfaces whose keys are trusted to say for whom they ask."""
+
+    jwt_secret: SecretStr | None = None
+    """What they sign that with; None: it is believed unsigned."""
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret and len(secret.get_secret_value().encode()) < 32:  # noqa: PLR2004 (the bytes of HS256's own digest)
+            raise ValueError("must be 32 bytes or more")
+        return secret
+
+
 class Log(Table):
     """What is written down besides the usual."""
 

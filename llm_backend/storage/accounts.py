@@ -70,13 +70,16 @@ async def lock(session: AsyncSession, account_id: int) -> Account | None:
 
 
 async def lock_periods(session: AsyncSession, account_id: int) -> None:
-    """Hold the periods of all its budgets that have not ended: until the transaction ends nothing is reserved on them.
+    """Hold the periods of its budgets that have not ended: until the transaction ends nothing is reserved on them.
+
+    Those of its end users need not be held: a reservation that touches one touches the account's own as well.
 
     Whoever takes a right away does so after this: a reservation looks at key and account with these rows in hand.
     """
     going_on = or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > db_now())
     # By number, as reservations take them: nobody waits crosswise.
-    periods = select(budget_period.c.id).where(budget_period.c.account_id == account_id, going_on)
+    shared = budget_period.c.account_id == account_id, ~budget_period.c.of_end_user
+    periods = select(budget_period.c.id).where(*shared, going_on)
     await session.execute(periods.order_by(budget_period.c.id).with_for_update())
 
 

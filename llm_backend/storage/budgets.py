@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.tables import budget, budget_period
 
 Renewal = Literal["never", "day", "week", "month", "term"]
+
+END_USER = "user:"
+"""How the subject of an end user's budget begins: behind those of all others, by which the index finds these apart."""
+
+OF_END_USERS = budget.c.subject >= END_USER
+SHARED = budget.c.subject < END_USER
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,7 @@ class Budget:
     id: int
     account_id: int
     subject: str
-    """All of the account ('') or 'key:<public id>' or 'model:<id>'."""
+    """All of the account ('') or 'key:<public id>', 'model:<id>' or 'user:<id>'."""
     token_limit: int | None
     microusd_limit: int | None
     renewal: Renewal
@@ -39,6 +45,7 @@ class Period:
     id: int
     budget_id: int
     account_id: int
+    of_end_user: bool
     starts_at: datetime
     ends_at: datetime | None
     token_limit: int | None
@@ -58,11 +65,16 @@ async def add(session: AsyncSession, account_id: int, subject: str, values: dict
 
 
 async def of_account(session: AsyncSession, account_id: int) -> list[Budget]:
-    """The account's budgets, that of all of it first."""
-    rows = await session.execute(
-        select(*budget.c).where(budget.c.account_id == account_id).order_by(budget.c.subject, budget.c.id)
-    )
+    """The account's budgets but those of its end users, that of all of it first."""
+    shared = select(*budget.c).where(budget.c.account_id == account_id, SHARED)
+    rows = await session.execute(shared.order_by(budget.c.subject, budget.c.id))
     return [Budget(**row) for row in rows.mappings()]
+
+
+async def count_end_users(session: AsyncSession, account_id: int) -> int:
+    """How many end users of the account have a budget."""
+    counted = select(func.count()).select_from(budget).where(budget.c.account_id == account_id, OF_END_USERS)
+    return int((await session.execute(counted)).scalar_one())
 
 
 async def find(session: AsyncSession, account_id: int, subject: str = WHOLE) -> Budget | None:
@@ -80,7 +92,8 @@ async def change(session: AsyncSession, budget_id: int, values: dict[str, Any], 
 
 async def open_period(session: AsyncSession, of: Budget, values: dict[str, Any]) -> int:
     """A new period's number; `values` are its bounds and limits. The unique index raises where it is open already."""
-    made = insert(budget_period).values(budget_id=of.id, account_id=of.account_id, **values)
+    owner = {"budget_id": of.id, "account_id": of.account_id, "of_end_user": of.subject.startswith(END_USER)}
+    made = insert(budget_period).values(**owner, **values)
     return int((await session.execute(made.returning(budget_period.c.id))).scalar_one())
 
 

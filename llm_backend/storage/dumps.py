@@ -45,7 +45,7 @@ class Kind:
 
 
 OF_ACCOUNT = {"account_id": "account"}
-OF_PERIODS = dict.fromkeys(("account_period_id", "key_period_id", "model_period_id"), "budget_period")
+OF_PERIODS = dict.fromkeys(("account_period_id", "key_period_id", "model_period_id", "user_period_id"), "budget_period")
 
 KINDS = (
     Kind("account", account),

@@ -4,16 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Table, Text, and_, cast, delete, func, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.budgets import END_USER, OF_END_USERS
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.tables import (
     account,
     account_user,
     api_key,
+    audit_record,
+    budget,
     budget_period,
     conversation,
     idempotency_key,
@@ -57,12 +60,15 @@ async def find_user(session: AsyncSession, column: str, value: int | str) -> Use
 
 
 async def hold_books(session: AsyncSession, named: Named) -> None:
-    """Let nobody reserve or settle meanwhile: the rows are locked in the order in which the ledger does."""
+    """Let nobody reserve or settle meanwhile: the rows are locked in the order in which the ledger does.
+
+    Whoever touches the budget of an end user touches the account's own as well.
+    """
     if named.account_id is not None:
         own: ColumnElement[bool] = budget_period.c.account_id == named.account_id
     else:
         own = budget_period.c.account_id.in_(select(usage_record.c.account_id).where(named.of(usage_record)))
-    held = select(budget_period.c.id).where(own).order_by(budget_period.c.id)
+    held = select(budget_period.c.id).where(own, ~budget_period.c.of_end_user).order_by(budget_period.c.id)
     await session.execute(held.with_for_update(key_share=True))
 
 
@@ -103,6 +109,20 @@ async def blank_names(session: AsyncSession, named: Named) -> int:
     await session.execute(_fold_days(session, named))
     await session.execute(delete(usage_day).where(named.of(usage_day)))
     return await _count(session, update(usage_record).where(named.of(usage_record)).values(end_user=None))
+
+
+async def blank_end_users(session: AsyncSession, named: Named) -> int:
+    """Take the ids out of the budgets of end users, whose sums stay, and out of their audit; how many there were."""
+    if named.account_id is not None:
+        own = and_(budget.c.account_id == named.account_id, OF_END_USERS)
+        noted = audit_record.c.target_id.startswith(f"{named.account_id}/{END_USER}", autoescape=True)
+    else:
+        own = budget.c.subject == END_USER + named.end_user
+        noted = audit_record.c.target_id.endswith(f"/{END_USER}{named.end_user}", autoescape=True)
+    of_budget = update(audit_record).where(audit_record.c.target_kind == "budget", noted)
+    await session.execute(of_budget.values(target_id=f"{END_USER}erased"))
+    erased = literal(f"{END_USER}erased-").concat(cast(budget.c.id, Text))
+    return await _count(session, update(budget).where(own, budget.c.subject != erased).values(subject=erased))
 
 
 async def blank_account(session: AsyncSession, account_id: int, name: str, now: datetime) -> None:

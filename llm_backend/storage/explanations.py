@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, or_, select
+from sqlalchemy import BigInteger, ColumnElement, and_, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.budgets import Period
-from llm_backend.storage.moments import db_now
-from llm_backend.storage.tables import budget_period, reservation, usage_record
+from llm_backend.storage.tables import reservation, usage_record
 
 OPEN = reservation.c.state.in_(("held", "dispatched"))
 
@@ -59,18 +58,6 @@ class Sum:
     rows: int
     tokens: int
     microusd: int
-
-
-async def current_periods(session: AsyncSession, account_id: int) -> dict[int, Period]:
-    """The periods that the account's budgets are in, by the database's clock and by the budget's number."""
-    now = db_now()
-    own = select(*budget_period.c).where(
-        budget_period.c.account_id == account_id,
-        budget_period.c.starts_at <= now,
-        or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > now),
-    )
-    found = [Period(**row) for row in (await session.execute(own)).mappings()]
-    return {period.budget_id: period for period in found}
 
 
 async def charged(session: AsyncSession, subject: str, period: Period) -> Sum:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.budgets import Renewal
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import account, api_key
 
@@ -32,6 +33,15 @@ class Key:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_requests: int | None = None
+    trusted_frontend: bool = False
+    """Whether its requests may say for whom they are."""
+    end_user_token_limit: int | None = None
+    """Of each of those, as the next five."""
+    end_user_microusd_limit: int | None = None
+    end_user_renewal: Renewal = "never"
+    end_user_requests_per_minute: int | None = None
+    end_user_tokens_per_minute: int | None = None
+    end_user_concurrent_requests: int | None = None
     sealed: bytes | None = None
     """The key itself, encrypted; None where keys are not kept recoverable."""
 

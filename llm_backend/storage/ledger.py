@@ -8,7 +8,9 @@ import orjson
 from sqlalchemy import (
     ARRAY,
     ColumnElement,
+    FromClause,
     Integer,
+    Select,
     Table,
     Text,
     and_,
@@ -25,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from llm_backend.storage.budgets import END_USER
 from llm_backend.storage.driver import Hot, Rows, Step
 from llm_backend.storage.ledger_rows import Abandoned, Charged, Reserved, Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
@@ -50,6 +53,7 @@ class Statements:
     def __init__(self, *, is_sqlite: bool) -> None:
         self._is_sqlite = is_sqlite
         self._lock_sums = self._hot(self._select_sums())
+        self._end_users = self._hot(self._select_end_users())
         self._keys = self._hot(_select_keys(self._within(api_key.c.public_id, "keys", Text)))
         self._accounts = self._hot(
             select(account.c.id, account.c.active).where(self._within(account.c.id, "accounts", Integer))
@@ -75,8 +79,15 @@ class Statements:
         self._left_behind = self._hot(self._select_left_behind())
 
     def sums(self, accounts: Iterable[int], periods: Iterable[int]) -> Step:
-        """Lock the current periods of all budgets of `accounts`, and `periods`, in one order for everyone."""
+        """Lock the current periods of all budgets of `accounts`, and `periods`, in one order for everyone.
+
+        Of end users, of whom there may be very many, only those in `periods`.
+        """
         return self._lock_sums, {"accounts": self._list(accounts), "periods": self._list(periods)}
+
+    def end_users(self, accounts: Iterable[int], subjects: Iterable[str]) -> Step:
+        """The budgets of end users, with their current periods, which are not locked by this."""
+        return self._end_users, {"accounts": self._list(accounts), "subjects": self._list(subjects)}
 
     def keys(self, keys: Iterable[str]) -> Step:
         """Whether keys are good: read after the sums are locked, which whoever revokes one locks as well."""
@@ -139,28 +150,43 @@ class Statements:
     def _within(self, column: ColumnElement[Any], name: str, of: type[Any]) -> ColumnElement[bool]:
         """Whether `column` is in a list of any length, in a statement whose text is always the same."""
         if self._is_sqlite:
-            return column.in_(select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value))
+            return column.in_(self._listed(name, of))
         element = postgresql.BIGINT if of is Integer else of
         return column == any_(bindparam(name, type_=ARRAY(element)))
+
+    def _listed(self, name: str, of: type[Any]) -> Select[Any]:
+        """The values of a list, a row each."""
+        if self._is_sqlite:
+            return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
+        element = postgresql.BIGINT if of is Integer else of
+        return select(func.unnest(bindparam(name, type_=ARRAY(element))))
 
     def _list(self, values: Iterable[Any]) -> Any:
         return orjson.dumps(list(values)).decode() if self._is_sqlite else list(values)
 
     def _select_sums(self) -> Any:
-        now = db_now()
-        is_current = and_(
-            budget_period.c.starts_at <= now, or_(budget_period.c.ends_at.is_(None), budget_period.c.ends_at > now)
-        )
+        is_current = _is_current()
         others = budget.alias()
-        count = select(func.count()).where(others.c.account_id == budget.c.account_id).scalar_subquery()
+        shared = others.c.account_id == budget.c.account_id, others.c.subject < END_USER
+        count = select(func.count()).where(*shared).scalar_subquery()
         own = [budget_period.c[name] for name in Sums._fields if name in budget_period.c]
         columns = [*own[:2], budget.c.subject, *own[2:], is_current.label("is_current"), count.label("budgets")]
-        wanted = or_(
-            and_(self._within(budget_period.c.account_id, "accounts", Integer), is_current),
-            self._within(budget_period.c.id, "periods", Integer),
+        others_of = budget_period.alias()
+        within = self._within(others_of.c.account_id, "accounts", Integer), ~others_of.c.of_end_user
+        # Gathered first: with an `or` of the two, SQLite looks at all the periods that there are.
+        wanted = (
+            select(others_of.c.id).where(*within, _is_current(others_of)).union_all(self._listed("periods", Integer))
         )
-        joined = select(*columns).join_from(budget_period, budget).where(wanted).order_by(budget_period.c.id)
+        joined = select(*columns).join_from(budget_period, budget).where(budget_period.c.id.in_(wanted))
+        joined = joined.order_by(budget_period.c.id)
         return joined.with_for_update(of=budget_period, key_share=True)
+
+    def _select_end_users(self) -> Any:
+        current = and_(budget_period.c.budget_id == budget.c.id, _is_current())
+        found = select(budget.c.account_id, budget.c.subject, budget_period.c.id)
+        return found.select_from(budget.outerjoin(budget_period, current)).where(
+            self._within(budget.c.account_id, "accounts", Integer), self._within(budget.c.subject, "subjects", Text)
+        )
 
     def _add_to_day(self) -> Any:
         into = sqlite.insert(usage_day) if self._is_sqlite else postgresql.insert(usage_day)
@@ -190,6 +216,12 @@ def statements(*, is_sqlite: bool) -> Statements:
 def read(kind: type[Any], rows: Rows) -> list[Any]:
     """Rows as the tuples that they were selected for."""
     return [kind(*row) for row in rows]
+
+
+def _is_current(period: FromClause = budget_period) -> ColumnElement[bool]:
+    """Whether a period is going on."""
+    now = db_now()
+    return and_(period.c.starts_at <= now, or_(period.c.ends_at.is_(None), period.c.ends_at > now))
 
 
 def _named(table: Table, kind: type[Any]) -> list[Any]:

@@ -22,7 +22,15 @@ class Sums(NamedTuple):
     ends_at: Any
     is_current: bool
     budgets: int
-    """How many budgets the account has: each needs a current period."""
+    """How many budgets the account has, those of end users apart: each needs a current period."""
+
+
+class Budgeted(NamedTuple):
+    """An end user's budget; `period_id` is its current period's, None where none was begun."""
+
+    account_id: int
+    subject: str
+    period_id: int | None
 
 
 class Standing(NamedTuple):
@@ -41,6 +49,7 @@ class Reserved(NamedTuple):
     account_period_id: int
     key_period_id: int | None
     model_period_id: int | None
+    user_period_id: int | None
     reserved_tokens: int
     reserved_microusd: int
 

@@ -26,7 +26,7 @@ budget = Table(
     metadata,
     Column("id", IDENTITY, primary_key=True),
     Column("account_id", ForeignKey("account.id"), nullable=False),
-    # What of the account it bounds: '' all of it, 'key:<public id>', 'model:<id>'.
+    # What of the account it bounds: '' all of it, 'key:<public id>', 'model:<id>', 'user:<id>' for an end user.
     Column("subject", Text, nullable=False, server_default=text("''")),
     *limited("token_limit"),
     *limited("microusd_limit"),
@@ -47,7 +47,9 @@ budget_period = Table(
     metadata,
     Column("id", IDENTITY, primary_key=True),
     Column("budget_id", ForeignKey("budget.id"), nullable=False),
-    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    # Apart from the others, which every reservation of the account looks through.
+    Column("of_end_user", Boolean, nullable=False, server_default=false()),
     Column("starts_at", Moment, nullable=False),
     # Null where it never ends.
     Column("ends_at", Moment),
@@ -62,6 +64,7 @@ budget_period = Table(
     Column("warned_tokens", Boolean, nullable=False, server_default=false()),
     Column("warned_microusd", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("budget_id", "starts_at"),
+    Index(None, "account_id", "of_end_user"),
     sqlite_autoincrement=True,
 )
 
@@ -80,6 +83,7 @@ reservation = Table(
     Column("account_period_id", ForeignKey("budget_period.id"), nullable=False),
     Column("key_period_id", ForeignKey("budget_period.id")),
     Column("model_period_id", ForeignKey("budget_period.id")),
+    Column("user_period_id", ForeignKey("budget_period.id")),
     *counted("reserved_tokens"),
     *counted("reserved_microusd"),
     # What would be charged if the process died now.
@@ -134,6 +138,7 @@ usage_record = Table(
     Column("account_period_id", ForeignKey("budget_period.id"), nullable=False),
     Column("key_period_id", ForeignKey("budget_period.id")),
     Column("model_period_id", ForeignKey("budget_period.id")),
+    Column("user_period_id", ForeignKey("budget_period.id")),
     # What is sold by the piece: pictures made, seconds of sound heard, characters of text spoken.
     *counted("images", signed_where=ADJUSTMENT, is_later=True),
     *counted("seconds", signed_where=ADJUSTMENT, is_later=True),

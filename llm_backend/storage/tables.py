@@ -79,6 +79,15 @@ api_key = Table(
     *limited("requests_per_minute"),
     *limited("tokens_per_minute"),
     *limited("concurrent_requests"),
+    # Whether its requests may say for whom they are, and what each of those whom they name may use.
+    Column("trusted_frontend", Boolean, nullable=False, server_default=false()),
+    *limited("end_user_token_limit"),
+    *limited("end_user_microusd_limit"),
+    Column("end_user_renewal", Text, nullable=False, server_default=text("'never'")),
+    *limited("end_user_requests_per_minute"),
+    *limited("end_user_tokens_per_minute"),
+    *limited("end_user_concurrent_requests"),
+    CheckConstraint("end_user_renewal IN ('never', 'day', 'week', 'month')", name="end_user_renewal"),
     # The key itself, encrypted, where a deployment keeps keys recoverable.
     Column("sealed", LargeBinary),
     Column("created_at", Moment, nullable=False),

@@ -80,6 +80,7 @@ class UsageRecord:
     """The periods that it is charged to: those of its reservation, set when it is settled."""
     key_period_id: int | None = None
     model_period_id: int | None = None
+    user_period_id: int | None = None
 
     @property
     def total_tokens(self) -> int:

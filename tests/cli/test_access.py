@@ -256,3 +256,29 @@ def test_the_schema_is_told_and_brought_up_to_date() -> None:
     assert upgraded.stdout.startswith("The database went from empty to schema ")
     assert after.exit_code == 0
     assert again.stdout.endswith("already.\n")
+
+
+def test_a_key_is_made_and_changed_with_what_its_end_users_may_use() -> None:
+    told(accounts, "create", "alice")
+    made = told(
+        keys, "create", "alice", "--trusted-frontend", "--end-user-budget", "1_000", "--end-user-renewal", "day",
+        "--end-user-concurrent-requests", "2",
+    )  # fmt: skip
+
+    told(keys, "update", made["key_id"], "--end-user-budget", "none", "--no-trusted-frontend")
+    changed = told(keys, "show", made["key_id"])
+
+    names = ("trusted_frontend", "end_user_token_limit", "end_user_renewal", "end_user_concurrent_requests")
+    assert [made[name] for name in names] == [True, 1_000, "day", 2]
+    assert [changed[name] for name in names] == [False, None, "day", 2]
+
+
+def test_budgets_of_end_users_are_made_and_listed_apart_from_the_others() -> None:
+    told(accounts, "create", "alice")
+    for name in ("b", "a"):
+        told(accounts, "budget", "alice", f"user:{name}", "--budget", "5")
+
+    listed = told(accounts, "budgets", "alice", "--end-users")
+
+    assert [(each["subject"], each["token_limit"]) for each in listed] == [("user:a", 5), ("user:b", 5)]
+    assert [each["subject"] for each in told(accounts, "budgets", "alice")] == ["account"]

@@ -65,6 +65,7 @@ async def test_an_erased_account_is_refused_at_once_and_its_books_are_in_order(a
         "objects": 0,
         "events": 0,
         "names": 1,
+        "end_users": 0,
     }
     assert await key_status(asked, asked.key) == 401
     account = await admin.ask("GET", f"/accounts/{asked.account_id}")

@@ -9,7 +9,9 @@ from tests.serving import Running
 
 FIELDS = {
     "id", "account_id", "name", "api_key", "scopes", "models", "requests_per_minute", "tokens_per_minute",
-    "concurrent_requests", "created_at", "expires_at", "last_used_on", "revoked_at",
+    "concurrent_requests", "created_at", "expires_at", "last_used_on", "revoked_at", "trusted_frontend",
+    "end_user_budget", "end_user_budget_microusd", "end_user_renewal", "end_user_requests_per_minute",
+    "end_user_tokens_per_minute", "end_user_concurrent_requests",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from llm_backend.storage.days import utc_day
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.tables import budget, budget_period, reservation, usage_day, usage_record
 
-ROLES = {"account_period_id": "", "key_period_id": "key:", "model_period_id": "model:"}
+ROLES = {"account_period_id": "", "key_period_id": "key:", "model_period_id": "model:", "user_period_id": "user:"}
 """The columns that name a period, and how the subject of its budget begins."""
 
 used = usage_record.c
