@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.databases import database, database_url, empty_database_url, migrated_file, migrated_template
+from tests.databases import database, database_url, empty_database_url, lending, migrated_file
 from tests.faulty import FaultyUpstream
 from tests.serving import Running, serving
 
@@ -16,7 +16,7 @@ settings.register_profile("gate", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("gate")
 
-__all__ = ["database", "database_url", "empty_database_url", "migrated_file", "migrated_template"]
+__all__ = ["database", "database_url", "empty_database_url", "lending", "migrated_file"]
 
 
 LONG = (

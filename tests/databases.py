@@ -1,7 +1,8 @@
-"""Databases for tests: each test gets its own, copied from a template that was migrated once.
+"""Databases for tests: each test gets its own, migrated and empty.
 
-PostgreSQL is the server on 127.0.0.1:5432, tried with `SERVERS=1` or `CI=true` only. Its databases have random names
-and are dropped when their test ends.
+On SQLite it is a copy of a file that was migrated once. PostgreSQL is the server on 127.0.0.1:5432, tried with
+`SERVERS=1` or `CI=true` only. Its databases have random names; one test after the other is lent them, and they are
+dropped at the end.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -35,6 +36,61 @@ ON_POSTGRESQL = pytest.mark.parametrize("database_url", BOTH[1:], indirect=True)
 """For what only one of the two can show."""
 
 
+EMPTY = """
+SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
+ WHERE datname = current_database() AND pid <> pg_backend_pid();
+SET session_replication_role = replica;
+SET synchronous_commit = off;
+DO $$
+DECLARE name text;
+BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('DELETE FROM %I', name);
+    END LOOP;
+    PERFORM setval(oid::regclass, 1, false) FROM pg_class WHERE relkind = 'S' AND relnamespace = 'public'::regnamespace;
+END $$
+"""
+"""Ends what still uses the database, takes all rows, whatever refers to them, and takes the counters back."""
+
+SHAPE = """
+SELECT string_agg(row, ' ' ORDER BY row) FROM (
+    SELECT concat('relation', oid, ' ', xmin) FROM pg_class WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT concat('column', attrelid, ' ', attnum, ' ', a.xmin)
+      FROM pg_attribute a JOIN pg_class c ON c.oid = attrelid WHERE relnamespace = 'public'::regnamespace
+    UNION ALL SELECT concat('rule', oid, ' ', xmin) FROM pg_constraint
+    UNION ALL SELECT concat('trigger', oid, ' ', xmin) FROM pg_trigger
+    UNION ALL SELECT concat('function', oid, ' ', xmin) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL SELECT concat('setting', setdatabase, ' ', xmin) FROM pg_db_role_setting
+    UNION ALL SELECT concat('schema', oid, ' ', xmin) FROM pg_namespace WHERE nspname NOT LIKE 'pg_temp_%'
+    UNION ALL SELECT query_to_xml('TABLE alembic_version', false, false, '')::text
+     WHERE to_regclass('alembic_version') IS NOT NULL
+) AS rows (row)
+"""
+"""Changes with every change of a table, a column, a rule or a setting, even one that was taken back."""
+
+
+class Lending:
+    """Migrated databases on PostgreSQL, emptied after each test: making one takes longer than most tests do."""
+
+    def __init__(self, template: str, stack: ExitStack) -> None:
+        """New ones are as `template` is, and dropped with `stack`."""
+        self._template = template
+        self._stack = stack
+        self._free: list[tuple[str, str]] = []
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        """The URL of one that nobody else uses. It is lent again where its tables are still what they were."""
+        url, shape = self._free.pop() if self._free else self._new()
+        yield url
+        if asyncio.run(_emptied(url)) == shape:
+            self._free.append((url, shape))
+
+    def _new(self) -> tuple[str, str]:
+        url = self._stack.enter_context(postgresql_database(self._template))
+        return url, asyncio.run(_emptied(url))
+
+
 @contextmanager
 def postgresql_database(template: str = "template1") -> Iterator[str]:
     """The URL of a new database of a random name, as `template` is; dropped at the end."""
@@ -55,11 +111,11 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def migrated_template() -> Iterator[str]:
-    """The name of a PostgreSQL database with the newest schema, to be copied."""
-    with postgresql_database() as url:
+def lending() -> Iterator[Lending]:
+    """PostgreSQL databases with the newest schema."""
+    with postgresql_database() as url, ExitStack() as stack:
         asyncio.run(schema.upgrade(url))
-        yield url.rpartition("/")[2]
+        yield Lending(url.rpartition("/")[2], stack)
 
 
 @pytest.fixture(params=BOTH)
@@ -70,7 +126,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("migrated_file"), file)
         yield f"sqlite:///{file}"
         return
-    with postgresql_database(request.getfixturevalue("migrated_template")) as url:
+    lending: Lending = request.getfixturevalue("lending")
+    with lending.lent() as url:
         yield url
 
 
@@ -90,6 +147,16 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url)
     yield opened
     await opened.close()
+
+
+async def _emptied(url: str) -> str:
+    """The shape of the database, in which there is no row any more; what is left of it where it cannot be emptied."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(EMPTY)
+        return str(await connection.fetchval(SHAPE))
+    finally:
+        await connection.close()
 
 
 async def _order(statement: str) -> None:

@@ -14,7 +14,7 @@ from llm_backend.storage import tables
 from llm_backend.storage.database import Database
 from llm_backend.storage.dumps import KINDS, LEFT_OUT, Scope
 from tests.clocks import SetClock
-from tests.databases import BOTH, ON_SQLITE, postgresql_database
+from tests.databases import BOTH, ON_SQLITE, Lending
 from tests.domain.belongings import ADMIN, furnished, rows, running, violations
 from tests.domain.parts import Parts
 
@@ -29,7 +29,8 @@ def other_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("migrated_file"), file)
         yield f"sqlite:///{file}"
         return
-    with postgresql_database(request.getfixturevalue("migrated_template")) as url:
+    lending: Lending = request.getfixturevalue("lending")
+    with lending.lent() as url:
         yield url
 
 

@@ -14,7 +14,7 @@ import structlog
 from llm_backend import logs
 from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.retries import Retries
-from tests.databases import BOTH, postgresql_database
+from tests.databases import BOTH, Lending
 from tests.faults.stage import Stage
 from tests.faulty import FaultyUpstream
 from tests.serving import Running, serving
@@ -38,7 +38,8 @@ def module_database(
         shutil.copy(migrated_file, file)
         yield f"sqlite:///{file}"
         return
-    with postgresql_database(request.getfixturevalue("migrated_template")) as url:
+    lending: Lending = request.getfixturevalue("lending")
+    with lending.lent() as url:
         yield url
 
 
