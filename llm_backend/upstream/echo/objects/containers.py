@@ -31,7 +31,7 @@ def create_container_file(ask: Ask) -> Event:
     above = ask.found()
     if "file" in ask.request.files:
         part = ask.request.file("file")
-        return Event(_put(ask.store, above, part.filename or "", taken(part)).payload, is_part=True)
+        return Event(_put(ask.store, above, part.filename or "", taken(part, ask.store)).payload, is_part=True)
     (known,) = known_files(ask, [ask.fields.get("file_id")])
     return Event(_put(ask.store, above, known.payload["filename"], known.content).payload, is_part=True)
 

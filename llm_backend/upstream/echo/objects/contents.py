@@ -1,15 +1,15 @@
 """The bytes of files: taken in pieces, given back in the same."""
 
-from llm_backend.upstream.echo.objects.store import Kept, check_size
+from llm_backend.upstream.echo.objects.store import Kept, Store
 from llm_backend.upstream.echo.prepared import Blob
 from llm_backend.upstream.forms import Part, Stretch
 
 _PIECE = 1024 * 1024
 
 
-def taken(part: Part) -> tuple[bytes, ...]:
-    """All of `part`. Raises Refusal where it is larger than all that is kept, before it is read."""
-    check_size(part.size)
+def taken(part: Part, store: Store) -> tuple[bytes, ...]:
+    """All of `part`, for which there is room before it is read. Raises Refusal where none can be made."""
+    store.make_room(part.size)
     if not isinstance(part.data, Stretch):
         return (part.data,) if part.data else ()
     return tuple(part.data.read(place, _PIECE) for place in range(0, part.size, _PIECE))

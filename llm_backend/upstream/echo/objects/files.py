@@ -19,7 +19,7 @@ def create_file(ask: Ask) -> Event:
     part = ask.request.file("file")
     purpose = text_of(ask.fields, "purpose")
     payload = _file(ask, part.filename or "", purpose, part.size, ask.fields.get("expires_after"))
-    return Event(ask.put("file-", payload, taken(part)).payload, is_part=True)
+    return Event(ask.put("file-", payload, taken(part, ask.store)).payload, is_part=True)
 
 
 def read_content(ask: Ask) -> Blob:
@@ -43,7 +43,7 @@ def create_upload(ask: Ask) -> Event:
 def add_part(ask: Ask) -> Event:
     _pending(ask)
     payload = {"object": "upload.part", "created_at": ask.store.moment(), "upload_id": ask.id}
-    return Event(ask.put("part_", payload, taken(ask.request.file("data"))).payload, is_part=True)
+    return Event(ask.put("part_", payload, taken(ask.request.file("data"), ask.store)).payload, is_part=True)
 
 
 def complete_upload(ask: Ask) -> Event:

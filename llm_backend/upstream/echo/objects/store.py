@@ -56,13 +56,18 @@ class Store:
     def put(self, kept: Kept) -> Kept:
         """Raises Refusal where it is larger than all that is kept."""
         size = kept.size
-        check_size(size)
+        self.make_room(size)
         self._number += 1
         self._objects[kept.path] = kept
         self._sizes[kept.path] = size
-        while len(self._objects) > MOST_OBJECTS or sum(self._sizes.values()) > MOST_BYTES:
-            self.drop(next(iter(self._objects)))
         return kept
+
+    def make_room(self, size: int) -> None:
+        """Forget the oldest until one more object of `size` bytes fits in. Raises Refusal where none can."""
+        if size > MOST_BYTES:
+            raise Refusal(f"At most {MOST_BYTES} bytes are kept.", status=413, code="request_too_large")
+        while len(self._objects) >= MOST_OBJECTS or sum(self._sizes.values()) + size > MOST_BYTES:
+            self.drop(next(iter(self._objects)))
 
     def get(self, path: str) -> Kept:
         """Raises Refusal, a 404, where there is no such object."""
@@ -85,9 +90,3 @@ class Store:
         """Forget what is there, and all below."""
         for known in [known for known in self._objects if known == path or known.startswith(f"{path}/")]:
             del self._objects[known], self._sizes[known]
-
-
-def check_size(size: int) -> None:
-    """Raises Refusal where so many bytes are more than all that is kept."""
-    if size > MOST_BYTES:
-        raise Refusal(f"At most {MOST_BYTES} bytes are kept.", status=413, code="request_too_large")
