@@ -19,8 +19,9 @@ from llm_backend.edge.cors import Cors
 from llm_backend.edge.guard import Bounds, Guard, Patience
 from llm_backend.metrics import Metrics
 from llm_backend.parts import Parts
+from llm_backend.reloading import Reloading
 from llm_backend.resources import resource
-from llm_backend.settings import Settings, Upstream, load_settings
+from llm_backend.settings import Settings, Source, Upstream
 from llm_backend.upstream.wire import Transport
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -32,15 +33,19 @@ def create_app(
     *,
     clock: Clock | None = None,
     transport_of: Callable[[Upstream], Transport] = transport_of,
+    source: Source | None = None,
 ) -> Edge:
     """Everything, built from `settings`; `transport_of` makes the way to each upstream.
+
+    `source`: where they are read again while it runs; None: nowhere.
 
     Raises ContractError where the documents, the policy and the handlers do not fit together.
     """
     contract = _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
-    parts = Parts(settings, clock or SystemClock(), transport_of, admission, metrics)
+    reloading = Reloading(settings, source, metrics)
+    parts = Parts(settings, clock or SystemClock(), transport_of, admission, metrics, reloading)
     running: list[Exchanges] = []
 
     @asynccontextmanager
@@ -65,14 +70,15 @@ def create_app(
         count=count,
         plain_roots=contract.plain_roots,
     )
-    return Edge(Cors(guard, settings.cors_origins), admission, cut)
+    return Edge(Cors(guard, settings.cors_origins), admission, cut, reloading.ask)
 
 
 def from_environment() -> Edge:
     """The application of one server process, which reads its settings itself."""
-    settings = load_settings()
+    source = Source()
+    settings = source.load()
     logs.configure(settings.log_level, secrets=settings.secrets, prompts=settings.log.prompts)
-    app = create_app(settings)
+    app = create_app(settings, source=source)
     # What is there now stays: no collection while requests wait has to look through it again.
     gc.collect()
     gc.freeze()

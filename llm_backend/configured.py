@@ -2,10 +2,11 @@
 
 from datetime import date
 
+from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Customs
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.piped import StreamLimits
-from llm_backend.domain.prices import Dated, Prices
+from llm_backend.domain.prices import Dated
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.usage import Price
 from llm_backend.settings import ModelSettings, PriceTable, Settings
@@ -80,13 +81,20 @@ def model(name: str, model: ModelSettings) -> Model:
     )
 
 
-def prices(settings: Settings) -> Prices:
+def priced(settings: Settings) -> dict[str, list[Dated]]:
     """Of every model, its own price first and then those that have a date."""
-    priced = {
+    return {
         name: [dated(date.min, model), *(dated(later.starts, later) for later in model.prices)]
         for name, model in settings.models.items()
     }
-    return Prices(priced)
+
+
+def allowances(settings: Settings) -> dict[str, Allowance]:
+    """Of every model, what everybody together may ask of it."""
+    return {
+        name: Allowance(model.requests_per_minute, model.tokens_per_minute, model.concurrent_requests)
+        for name, model in settings.models.items()
+    }
 
 
 def dated(starts: date, table: PriceTable) -> Dated:
@@ -103,7 +111,6 @@ def customs(settings: Settings) -> Customs:
     chats = settings.chats
     return Customs(
         models={CHAT_COMPLETION: chats.chat_model, TEXT_COMPLETION: chats.text_model},
-        default_model=settings.default_model,
         temperature=chats.temperature,
         prefixes={
             "system": chats.prefixes.instruction,

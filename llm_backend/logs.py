@@ -61,9 +61,18 @@ _ENCODER = json.JSONEncoder(check_circular=False)
 class Redaction:
     """Takes secrets out of a finished line: known values, and what looks like one."""
 
-    def __init__(self, secrets: Iterable[str]) -> None:
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._known: list[str] = []
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take these out, too."""
         spellings = {spelt for secret in secrets if len(secret) >= SECRET_MINIMUM for spelt in _spellings(secret)}
-        self._known = sorted(spellings, key=len, reverse=True)
+        self._known = sorted({*self._known, *spellings}, key=len, reverse=True)
+
+    def forget(self) -> None:
+        """Know no secrets any more."""
+        self._known = []
 
     def __call__(self, line: str) -> str:
         # Looking for words is far cheaper than for patterns, and most lines have none of them.
@@ -81,13 +90,22 @@ def _spellings(secret: str) -> set[str]:
     return {secret, json.dumps(secret)[1:-1], quote(secret, safe=""), quote(secret)}
 
 
+_REDACTION = Redaction()
+
+
+def withhold(secrets: Iterable[str]) -> None:
+    """Keep these out of the log as well, from now on."""
+    _REDACTION.learn(secrets)
+
+
 def configure(level: str, *, secrets: Iterable[str] = (), prompts: bool = False, stream: TextIO | None = None) -> None:
     """Send all logging, structlog's and the standard library's, to `stream` (None: stderr, as answers own stdout).
 
     `level` is a name such as INFO. May be called again; the last call holds.
     """
     number = logging.getLevelNamesMapping()[level.upper()]
-    redact = Redaction(secrets)
+    _REDACTION.forget()
+    _REDACTION.learn(secrets)
     target = stream or sys.stderr
     structlog.configure(
         processors=[
@@ -95,7 +113,7 @@ def configure(level: str, *, secrets: Iterable[str] = (), prompts: bool = False,
             _add_origin,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _plain(PRIVATE - PROMPTS if prompts else PRIVATE),
-            lambda _logger, _method, event: redact(_ENCODER.encode(event)),
+            lambda _logger, _method, event: _REDACTION(_ENCODER.encode(event)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda name="llm_backend", *_: _Lines(name, target),

@@ -47,6 +47,12 @@ class Metrics:
         self.violations = Gauge(
             "llm_backend_accounting_violations", "What of the books does not agree.", registry=registry
         )
+        self.reloads = Counter(
+            "llm_backend_settings_reloads",
+            "Times that the settings were read again, by what came of it: adopted or refused.",
+            ("outcome",),
+            registry=registry,
+        )
         self.running = Gauge("llm_backend_exchanges_running", "Requests at an upstream now.", registry=registry)
 
     def serve(self, host: str, port: int) -> Callable[[], None]:

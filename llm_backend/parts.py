@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from llm_backend.configured import customs, model, prices, stream_limits, terms, total_seconds, upstream
+from llm_backend.configured import allowances, customs, stream_limits, terms, total_seconds
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.allowances import Allowance
@@ -45,12 +45,11 @@ from llm_backend.domain.users import Users
 from llm_backend.domain.webhooks import Endpoint, Webhooks
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
+from llm_backend.reloading import LOOK_SECONDS, Reloading, Routing
 from llm_backend.settings import Settings, Upstream
 from llm_backend.storage.claims import Claim
 from llm_backend.storage.database import Database
 from llm_backend.storage.sharing_buckets import make_buckets
-from llm_backend.upstream.catalogue import Catalogue
-from llm_backend.upstream.upstreams import Upstreams
 from llm_backend.upstream.wire import Transport
 
 log = structlog.get_logger("llm_backend.parts")
@@ -76,6 +75,7 @@ class Parts:
     """Makes the way to an upstream."""
     admission: Admission
     metrics: Metrics
+    reloading: Reloading
 
     async def open(self, stack: AsyncExitStack, document: Document) -> Services:
         """All of them; `stack` lets go of them in the opposite order."""
@@ -84,15 +84,13 @@ class Parts:
         stack.push_async_callback(database.close)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
-        upstreams = self._upstreams()
-        stack.push_async_callback(upstreams.close)
-        catalogue = self._catalogue(upstreams)
-        stack.push_async_callback(catalogue.close)
-        limits = self._limits()
-        stack.push_async_callback(limits.close)
+        routing = Routing.of(settings, self.transport_of, self.clock, self._limits())
+        upstreams, catalogue, limits = routing.upstreams, routing.catalogue, routing.limits
+        for part in (upstreams, catalogue, limits):
+            stack.push_async_callback(part.close)
         # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
-        exchanges = await self._exchanges(stack, database, catalogue, limits)
+        exchanges = await self._exchanges(stack, database, routing)
         secret = settings.frontends.jwt_secret
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
@@ -125,42 +123,44 @@ class Parts:
             document=document,
         )
 
-    async def _exchanges(
-        self, stack: AsyncExitStack, database: Database, catalogue: Catalogue, limits: Limits
-    ) -> Exchanges:
+    async def _exchanges(self, stack: AsyncExitStack, database: Database, routing: Routing) -> Exchanges:
         """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
         settings = self.settings
         ledger = self._ledger(stack, database)
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
-        metering = Metering(ledger, backlog, prices(settings), self.clock, self.metrics)
+        metering = Metering(ledger, backlog, routing.prices, self.clock, self.metrics)
         tokenizer = Tokenizer(Folder(settings.tokenizers))
         stack.push_async_callback(tokenizer.close)
         bench = Bench(
             metering,
             Estimates(),
             tokenizer,
-            limits,
+            routing.limits,
             self.clock,
             total_seconds(settings),
             settings.budgets.default_output_tokens,
             settings.log.prompts,
         )
-        exchanges = Exchanges(catalogue, bench, stream_limits(settings), self.metrics)
+        exchanges = Exchanges(routing.catalogue, bench, stream_limits(settings), self.metrics)
         upkeep = Upkeep(ledger, metering, backlog, exchanges)
         await upkeep.recover(alone=_is_alone(stack, database))
         # What the last exchanges leave, once the rounds are over.
         stack.push_async_callback(backlog.replay)
         rounds = Rounds()
         stack.push_async_callback(rounds.close)
-        self._go_round(rounds, upkeep, limits)
+        self._go_round(rounds, upkeep, routing)
         stack.push_async_callback(exchanges.close)
         return exchanges
 
-    def _go_round(self, rounds: Rounds, upkeep: Upkeep, limits: Limits) -> None:
+    def _go_round(self, rounds: Rounds, upkeep: Upkeep, routing: Routing) -> None:
+        async def look() -> None:
+            await self.reloading.look(routing)
+
         check = DailyCheck(self.settings.database_url.get_secret_value(), self.metrics)
         rounds.every(BEAT_SECONDS, upkeep.beat)
-        rounds.every(BEAT_SECONDS, limits.renew)
+        rounds.every(BEAT_SECONDS, routing.limits.renew)
+        rounds.every(LOOK_SECONDS, look)
         rounds.every(SWEEP_SECONDS, upkeep.sweep)
         rounds.every(TIDY_SECONDS, upkeep.tidy)
         rounds.every(DAY_SECONDS, check.count, first_seconds=CHECK_AFTER_SECONDS)
@@ -181,12 +181,11 @@ class Parts:
         of_each_key = Allowance(
             configured.key_requests_per_minute, configured.key_tokens_per_minute, configured.key_concurrent_requests
         )
-        of_models = {
-            name: Allowance(model.requests_per_minute, model.tokens_per_minute, model.concurrent_requests)
-            for name, model in self.settings.models.items()
-        }
         return Limits(
-            make_buckets(url, replicas, fails_closed=configured.fail_closed), self.metrics, of_each_key, of_models
+            make_buckets(url, replicas, fails_closed=configured.fail_closed),
+            self.metrics,
+            of_each_key,
+            allowances(self.settings),
         )
 
     def _webhooks(self, database: Database) -> Webhooks | None:
@@ -195,19 +194,6 @@ class Parts:
             return None
         endpoint = Endpoint.of(budgets.webhook_url, budgets.webhook_secret.get_secret_value())
         return Webhooks(database, endpoint, self.clock)
-
-    def _upstreams(self) -> Upstreams:
-        configured = self.settings.every_upstream
-        return Upstreams(upstream(each, self.transport_of(each), self.clock) for each in configured)
-
-    def _catalogue(self, upstreams: Upstreams) -> Catalogue:
-        return Catalogue(
-            upstreams,
-            models=[model(name, told) for name, told in self.settings.models.items()],
-            aliases=self.settings.aliases,
-            default_model=self.settings.default_model,
-            clock=self.clock.monotonic,
-        )
 
     async def _secrets(self, database: Database) -> Secrets:
         key = self.settings.secret_key

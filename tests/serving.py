@@ -15,7 +15,7 @@ from llm_backend.domain.secrets import unlock
 from llm_backend.domain.services import Services
 from llm_backend.edge.connections import ConnectionLimits
 from llm_backend.edge.server import Parser, Server, ServerTimes, Serving, server
-from llm_backend.settings import Settings, load_settings
+from llm_backend.settings import Settings, Source
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
 from llm_backend.storage.usage import UsageRecord
@@ -82,10 +82,15 @@ async def serving(
     **environment: str,
 ) -> AsyncIterator[Running]:
     """Serve on a free port of 127.0.0.1; `environment` and `toml` as a deployment would set them."""
-    settings = _settings(database_url, tmp_path, toml, environment)
+    source = _source(database_url, tmp_path, toml, environment)
+    settings = source.load()
     echo = None if transport or settings.upstream.url else Echo()
     instead = EchoTransport(echo) if echo else transport
-    app = create_app(settings, transport_of=lambda each: transport_of(each) if each.url or not instead else instead)
+    app = create_app(
+        settings,
+        transport_of=lambda each: transport_of(each) if each.url or not instead else instead,
+        source=source,
+    )
     where = Serving(port=0, parser=parser, times=times or ServerTimes(), limits=limits or ConnectionLimits())
     running_server = server(app, where)
     task = asyncio.create_task(running_server.serve())
@@ -104,7 +109,7 @@ async def serving(
         await database.close()
 
 
-def _settings(database_url: str, tmp_path: Path, toml: str, environment: dict[str, str]) -> Settings:
+def _source(database_url: str, tmp_path: Path, toml: str, environment: dict[str, str]) -> Source:
     variables = {
         "DATABASE_URL": database_url,
         "SECRET_KEY": SECRET_KEY,
@@ -116,7 +121,7 @@ def _settings(database_url: str, tmp_path: Path, toml: str, environment: dict[st
         file = tmp_path / "llm-backend.toml"
         file.write_text(toml)
         variables["LLM_BACKEND_CONFIG"] = str(file)
-    return load_settings(variables, tmp_path)
+    return Source(variables, tmp_path)
 
 
 async def _account(database: Database) -> tuple[int, str]:

@@ -40,7 +40,6 @@ class Customs:
 
     models: Mapping[str, str | None]
     """By the type of a chat; None: `USUAL_MODELS`, or what stands in for it."""
-    default_model: str | None
     """What stands in for a usual model that the upstream does not list; None: the first listed that chats."""
     temperature: float
     prefixes: Mapping[str, str]
@@ -204,7 +203,7 @@ class Ask:
             return usual
         if usual in listed:
             return usual
-        return self._desk.customs.default_model or next(filter(seems_to_chat, listed), usual)
+        return self._desk.catalogue.default_model or next(filter(seems_to_chat, listed), usual)
 
     async def _sizes(self, model: str) -> Sizes:
         known = (await self._desk.catalogue.route(model)).model

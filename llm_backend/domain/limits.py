@@ -62,6 +62,10 @@ class Limits:
         self._of_models = of_models or {}
         metrics.ratelimit_degraded.set_function(lambda: float(self.state == "degraded"))
 
+    def adopt(self, of_models: Mapping[str, Allowance]) -> None:
+        """Go by these limits of models from now on."""
+        self._of_models = of_models
+
     @property
     def state(self) -> State:
         """Whether the limits are every replica's, this process's, or its own because the shared ones are away."""

@@ -19,6 +19,10 @@ class Prices:
     """The prices of all models. What has none is free, for all that is known."""
 
     def __init__(self, prices: Mapping[str, Sequence[Dated]]) -> None:
+        self.adopt(prices)
+
+    def adopt(self, prices: Mapping[str, Sequence[Dated]]) -> None:
+        """Go by these from now on; what is under way keeps the price that it was reserved at."""
         self._prices = {model: sorted(dated, key=_day, reverse=True) for model, dated in prices.items()}
 
     def of(self, model: str, moment: datetime) -> Price | None:

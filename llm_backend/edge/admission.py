@@ -40,10 +40,14 @@ class Admission:
 class Edge:
     """The whole application as the server runs it, which tells it when to let nobody in, and when to end what runs."""
 
-    def __init__(self, app: ASGIApp, admission: Admission, cut: Callable[[], None]) -> None:
-        """`cut` ends the streams that are left when the grace is over; it returns at once."""
+    def __init__(self, app: ASGIApp, admission: Admission, cut: Callable[[], None], reload: Callable[[], None]) -> None:
+        """`cut` ends the streams that are left when the grace is over, `reload` has the settings read again.
+
+        Both return at once.
+        """
         self.admission = admission
         self.cut = cut
+        self.reload = reload
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -76,10 +76,16 @@ class Server(uvicorn.Server):
         self.should_exit = True
         self._edge.admission.is_draining = True
 
+    def handle_reload(self, sig: int, frame: FrameType | None) -> None:
+        """Have the settings read again."""
+        _ = sig, frame
+        self._edge.reload()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Handle the signals while serving. uvicorn would raise them again at the end, and so end with -15."""
-        before = {number: signal.signal(number, self.handle_exit) for number in self._signals}
+        handlers = {each: self.handle_reload if each == signal.SIGHUP else self.handle_exit for each in self._signals}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
         try:
             yield
         finally:

@@ -1,8 +1,10 @@
 """Several processes on one socket. uvicorn's own supervisor knows one server class and one signal, hence this one."""
 
 import multiprocessing
+import os
 import signal
 import socket
+import sys
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -21,7 +23,7 @@ def serve(app: str, serving: Serving, *, workers: int = 1) -> int:
     Runs in the main thread, whose signals it takes. A process that dies is replaced; one that cannot start ends all.
     """
     if workers == 1:
-        single = server(app, serving, signals=SIGNALS)
+        single = server(app, serving, signals=(*SIGNALS, *_reloads()))
         single.run()
         return 0 if single.started else STARTUP_FAILURE
     return _Supervisor(app, serving, workers).run()
@@ -34,6 +36,7 @@ class _Supervisor:
         self._config = configured(app, serving)
         self._times = serving.times
         self._socket = self._config.bind_socket()
+        self._reloads = _reloads()
         self._workers = [self._started() for _ in range(workers)]
         self._is_stopping = False
         self._failed = False
@@ -41,6 +44,8 @@ class _Supervisor:
     def run(self) -> int:
         for number in SIGNALS:
             signal.signal(number, self._pass_on)
+        for number in self._reloads:
+            signal.signal(number, self._reload)
         while self._workers:
             wait([worker.sentinel for worker in self._workers])
             self._look_after()
@@ -63,6 +68,13 @@ class _Supervisor:
         _ = number, frame
         self._stop()
 
+    def _reload(self, number: int, frame: FrameType | None) -> None:
+        """Tell the workers: each reads the settings for itself."""
+        _ = frame
+        for worker in self._workers:
+            if worker.pid is not None and worker.is_alive():
+                os.kill(worker.pid, number)
+
     def _stop(self) -> None:
         self._is_stopping = True
         for worker in self._workers:
@@ -70,12 +82,22 @@ class _Supervisor:
 
     def _started(self) -> SpawnProcess:
         context = multiprocessing.get_context("spawn")
-        worker = context.Process(target=_work, args=(self._config, self._times, self._socket))
+        worker = context.Process(target=_work, args=(self._config, self._times, self._socket, self._reloads))
         worker.start()
         return worker
 
 
-def _work(config: uvicorn.Config, times: ServerTimes, listening: socket.socket) -> None:
+def _work(
+    config: uvicorn.Config, times: ServerTimes, listening: socket.socket, reloads: tuple[signal.Signals, ...]
+) -> None:
     # A terminal sends Ctrl-C to every process; only the parent counts them, and tells.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Server(config, times, (signal.SIGTERM,)).run(sockets=[listening])
+    for number in reloads:
+        # Whoever has not begun to serve reads the new settings anyway.
+        signal.signal(number, signal.SIG_IGN)
+    Server(config, times, (signal.SIGTERM, *reloads)).run(sockets=[listening])
+
+
+def _reloads() -> tuple[signal.Signals, ...]:
+    """SIGHUP, but not at a terminal: one that is closed sends it too, and is to end what runs in it."""
+    return () if sys.stdin is not None and sys.stdin.isatty() else (signal.SIGHUP,)

@@ -21,6 +21,7 @@ __all__ = [
     "PriceTable",
     "Settings",
     "SettingsRefused",
+    "Source",
     "Timeouts",
     "Upstream",
     "load_settings",
@@ -68,6 +69,39 @@ def load_with_origins(
     if problems := tuple(checks.problems(settings)):
         raise SettingsRefused(problems)
     return Loaded(settings, origins)
+
+
+class Source:
+    """Where the settings of this process come from, to be read once more when the file changes."""
+
+    def __init__(self, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+        """As `load_settings`."""
+        self._environ = os.environ if environ is None else environ
+        self._cwd = (cwd or Path.cwd()).absolute()
+        named = {**sources.from_dotenv(self._cwd), **self._environ}.get(sources.CONFIG, "").strip()
+        self._file = self._cwd / named if named else None
+        self._stamp = self._stamped()
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether the file is another one, or was written, since it was last read."""
+        return self._stamped() != self._stamp
+
+    def load(self) -> Settings:
+        """Read them. Raises as `load_settings`."""
+        # Before the file is read: what is written meanwhile is a change.
+        self._stamp = self._stamped()
+        return load_settings(self._environ, self._cwd)
+
+    def _stamped(self) -> tuple[int, ...] | None:
+        """Tells one state of the file from another; None where there is none."""
+        try:
+            told = self._file.stat() if self._file else None
+        except OSError:
+            told = None
+        if told is None:
+            return None
+        return told.st_ino, told.st_size, told.st_mtime_ns
 
 
 def _gather(environ: Mapping[str, str], cwd: Path) -> sources.Found:

@@ -117,7 +117,7 @@ class FormApp:
             admission=admission,
             count=lambda _operation, _status: None,
         )
-        return Edge(Cors(guard, ()), admission, lambda: None)
+        return Edge(Cors(guard, ()), admission, lambda: None, lambda: None)
 
     def _others(self) -> dict[str, Bound]:
         return {"relayThing": bind(self.relayed), "createNothing": bind(self.nothing)}

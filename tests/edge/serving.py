@@ -1,5 +1,6 @@
 """The small application as processes: PORT PARSER GRACE_SECONDS WORKERS [failing]."""
 
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +21,9 @@ class Telling(Small):
             sys.stdout.write("serving\n")
             sys.stdout.flush()
             yield
+
+    def reload(self) -> None:
+        os.write(1, b"reloading\n")
 
 
 class Failing(Small):

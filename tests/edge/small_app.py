@@ -89,13 +89,16 @@ class Small:
             admission=admission,
             count=lambda operation, status: self.counted.append((operation, status)),
         )
-        return Edge(Cors(guard, self.origins), admission, self._cut)
+        return Edge(Cors(guard, self.origins), admission, self._cut, self.reload)
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
         self.loop = asyncio.get_running_loop()
         yield
         self.closed.append("closed")
+
+    def reload(self) -> None:
+        """Nothing is read here."""
 
     def let_go(self) -> None:
         """Let the streams end, from another thread."""

@@ -36,7 +36,7 @@ def process(parser: Parser, grace_seconds: float, workers: int) -> Iterator[tupl
         str(grace_seconds),
         str(workers),
     ]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as started:  # noqa: S603 (our own module)
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as started:  # noqa: S603 (our own module)
         assert started.stdout is not None
         for _ in range(workers):
             assert started.stdout.readline() == b"serving\n"
@@ -127,6 +127,17 @@ def test_several_workers_serve_one_port_and_all_end() -> None:
 
         assert started.wait() == 0
         assert not _listens(port)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hangup_has_every_process_read_its_settings_again_and_ends_none(workers: int) -> None:
+    with process("httptools", SHORT, workers) as (started, port):
+        assert started.stdout is not None
+
+        started.send_signal(signal.SIGHUP)
+
+        assert [started.stdout.readline() for _ in range(workers)] == [b"reloading\n"] * workers
+        assert _status(port, GOOD) == 200
 
 
 def test_a_worker_that_dies_is_replaced() -> None:

@@ -4,8 +4,9 @@ from datetime import date
 
 import pytest
 
-from llm_backend.configured import prices
+from llm_backend.configured import priced
 from llm_backend.domain.clock import SystemClock
+from llm_backend.domain.prices import Prices
 from llm_backend.domain.usage import Price
 from llm_backend.settings import load_with_origins
 from llm_backend.settings.explain import explain
@@ -37,7 +38,7 @@ def test_what_is_sold_by_the_piece_has_a_price_beside_its_tokens(load_file: Load
         "characters_microusd_per_million = 15_000_000\n"
     )
 
-    assert prices(settings).of("m", SystemClock().now()) == Price(
+    assert Prices(priced(settings)).of("m", SystemClock().now()) == Price(
         images_microusd=40_000_000_000, seconds_microusd=100_000_000, characters_microusd=15_000_000
     )
 
