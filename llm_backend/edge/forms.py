@@ -99,6 +99,8 @@ class _Reading:
             max_header_size=HEAD_BYTES,
         )
         self._parser.logger = _SILENT
+        self._delimiter = b"\r\n--" + boundary
+        self._delimiters = 0
         self._lines = Lines()
         self._arrived: list[_Arriving] = []
         self._fed = self._understood = 0
@@ -110,6 +112,10 @@ class _Reading:
 
     def feed(self, chunk: bytes) -> None:
         """The next bytes. Raises InvalidForm, RequestTooLarge, UnsupportedMediaType."""
+        # Counted first: of a file full of what is almost a boundary the parser would make slow work.
+        self._delimiters += chunk.count(self._delimiter)
+        if self._delimiters > PARTS + 1:
+            raise _too_many()
         try:
             self._parser.write(chunk)
         except FormParserError:
@@ -161,7 +167,7 @@ class _Reading:
 
     def _begin(self) -> None:
         if len(self._arrived) >= PARTS:
-            raise InvalidForm(f"A form has at most {PARTS} parts.")
+            raise _too_many()
         self._lines = Lines()
 
     def _end_line(self) -> None:
@@ -219,3 +225,7 @@ class _Reading:
         self._file.write(data)
         self._file.flush()
         self._stored += len(data)
+
+
+def _too_many() -> InvalidForm:
+    return InvalidForm(f"A form has at most {PARTS} parts.")

@@ -68,6 +68,7 @@ MALFORMED: dict[str, Malformed] = {
     "a long epilogue": Malformed(GOOD + b" " * 400_000),
     "padding": Malformed(GOOD.replace(b"b0und\r\n", b"b0und" + b" " * 300_000 + b"\r\n")),
     "5,000 fields": Malformed(form(*[field(f"f{n}") for n in range(5_000)])),
+    "a file of boundaries": Malformed(form(field("file", b"\r\n--b0undx" * 5_000, also='; filename="a"'))),
     "3 MB of text": Malformed(form(FILE, field("prompt", b"x" * 3_000_000)), 413, "request_too_large", "prompt"),
     "5 MB of texts": Malformed(
         form(FILE, *[field(f"t{n}", b"x" * 1_000_000) for n in range(5)]), 413, "request_too_large", "t4"
