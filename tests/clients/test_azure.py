@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 
+import httpx
 import pytest
 import pytest_asyncio
 from openai import AsyncAzureOpenAI, AsyncOpenAI, AuthenticationError, BadRequestError, NotFoundError
 from openai.types.chat import ChatCompletionUserMessageParam
 
+from tests.clients.test_python_sdk_media import OLDER, picture, size, spoken
 from tests.serving import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -82,3 +84,37 @@ async def test_refusals_are_those_of_the_operation(azure: AsyncAzureOpenAI, plat
         "invalid_api_key",
     )
     assert await platform.records() == []
+
+
+@OLDER
+async def test_pictures_and_sounds_have_deployments_in_the_path_of_their_forms_too(
+    azure: AsyncAzureOpenAI, platform: Running
+) -> None:
+    tree = await picture(azure, "a tree")
+    edited = await azure.images.edit(model="echo-image", image=tree, prompt="with snow", size="64x64")
+    said = await spoken(azure, "one two three")
+    heard = await azure.audio.transcriptions.create(model="echo-transcribe", file=said)
+    translated = await azure.audio.translations.create(model="echo-transcribe", file=said)
+
+    assert [size(each.b64_json) for each in edited.data or ()] == [(64, 64)]
+    assert heard.text == translated.text == "one two three"
+    told = [(record.operation, record.model) for record in await platform.records()]
+    assert told == [
+        ("createImage", "echo-image"),
+        ("createImageEdit", "echo-image"),
+        ("createSpeech", "echo-speech"),
+        ("createTranscription", "echo-transcribe"),
+        ("createTranslation", "echo-transcribe"),
+    ]
+
+
+async def test_of_a_form_the_deployment_is_the_model_whatever_its_field_says(platform: Running) -> None:
+    url = f"{platform.root}/openai/deployments/echo-transcribe/audio/transcriptions"
+    async with AsyncOpenAI(base_url=platform.base_url, api_key=platform.key) as sdk:
+        file = await spoken(sdk, "one two three")
+    async with httpx.AsyncClient(headers={"api-key": platform.key}, params={"api-version": VERSION}) as client:
+        for fields in ({}, {"model": "another"}):
+            answer = await client.post(url, files={"file": file}, data=fields)
+            assert answer.json()["text"] == "one two three"
+
+    assert [record.model for record in await platform.records()][1:] == ["echo-transcribe"] * 2
