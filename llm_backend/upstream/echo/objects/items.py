@@ -1,6 +1,9 @@
 """Items of conversations and responses: as they are given, and as chat messages."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
+
+import orjson
 
 from llm_backend.errors import Json
 from llm_backend.upstream.echo.objects.store import Store
@@ -13,6 +16,7 @@ _PREFIXES: Mapping[str, str] = {
     "custom_tool_call": "ctc_",
     "custom_tool_call_output": "ctco_",
     "reasoning": "rs_",
+    "compaction": "cmp_",
 }
 
 
@@ -56,8 +60,31 @@ def messages_of(items: Sequence[Mapping[str, Json]]) -> Iterator[Json]:
     for item in items:
         kind = item["type"]
         if kind == "message":
-            yield {"role": item["role"], "content": item["content"]}
+            yield {"role": item["role"], "content": item.get("content")}
         elif kind in ("function_call", "custom_tool_call"):
             yield {"role": "assistant", "content": str(item.get("arguments") or item.get("input") or "")}
         elif kind in ("function_call_output", "custom_tool_call_output"):
             yield {"role": "tool", "content": item.get("output")}
+        elif kind == "compaction":
+            yield from messages_of(_unpacked(str(item.get("encrypted_content"))))
+
+
+def packed(items: Sequence[Json]) -> str:
+    """The items as one text, which means nothing to anyone else."""
+    return b64encode(orjson.dumps(items)).decode()
+
+
+def _unpacked(text: str) -> Sequence[Mapping[str, Json]]:
+    """Raises Refusal where it was not packed here."""
+    try:
+        items = orjson.loads(b64decode(text, validate=True))
+    except ValueError:
+        raise Refusal("The compaction is not one of this model's.", param="input", code="invalid_value") from None
+    # Each within another makes it a third longer, so that none is nested deeply.
+    return [item for item in items if _is_item(item)] if isinstance(items, list) else []
+
+
+def _is_item(item: Json) -> bool:
+    if not isinstance(item, dict) or item.get("type") not in _PREFIXES:
+        return False
+    return item["type"] != "message" or isinstance(item.get("role"), str)

@@ -5,8 +5,10 @@ from functools import partial
 from urllib.parse import parse_qs
 
 from llm_backend.upstream.echo import directives as asked
+from llm_backend.upstream.echo.models import ECHO
 from llm_backend.upstream.echo.objects.asking import Ask
 from llm_backend.upstream.echo.objects.chats import kept_chat
+from llm_backend.upstream.echo.objects.compactions import compact, count
 from llm_backend.upstream.echo.objects.responses import respond
 from llm_backend.upstream.echo.objects.store import Store
 from llm_backend.upstream.echo.objects.table import acting
@@ -25,6 +27,8 @@ class Objects:
         self.operations: Mapping[str, Operation] = {
             "/chat/completions": Operation(partial(kept_chat, store)),
             "/responses": Operation(partial(respond, store)),
+            "/responses/compact": Operation(partial(compact, store)),
+            "/responses/input_tokens": Operation(partial(count, store), ECHO),
         }
 
     def prepared(self, method: str, path: str, query: str, body: bytes | Form | None) -> Prepared | None:

@@ -5,16 +5,13 @@ from dataclasses import dataclass
 
 from llm_backend.errors import Json
 from llm_backend.upstream.echo.chat import Speech, ToolCall, speak
-from llm_backend.upstream.echo.conversation import Conversation, converse
 from llm_backend.upstream.echo.events import Event
-from llm_backend.upstream.echo.models import REASONING
 from llm_backend.upstream.echo.objects.conversations import append
-from llm_backend.upstream.echo.objects.items import items_of, messages_of
 from llm_backend.upstream.echo.objects.response_events import told
 from llm_backend.upstream.echo.objects.store import Kept, Store
+from llm_backend.upstream.echo.objects.talks import Talk, read_talk
 from llm_backend.upstream.echo.prepared import Prepared
-from llm_backend.upstream.echo.request import Request, limit_of
-from llm_backend.upstream.echo.script import Refusal
+from llm_backend.upstream.echo.request import Request
 from llm_backend.upstream.echo.usage import Usage
 
 _REASONS: Mapping[str, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
@@ -49,28 +46,15 @@ class Answer:
 
     store: Store
     fields: Mapping[str, Json]
-    given: Sequence[dict[str, Json]]
-    """The items of the request."""
-    before: Sequence[Json]
-    """Those that were said before it."""
-    above: Kept | None
-    """The conversation that it belongs to."""
-    talk: Conversation
+    talk: Talk
     speech: Speech
     id: str
     output: Sequence[dict[str, Json]]
 
     @property
     def usage(self) -> Json:
-        usage = Usage(self.talk.prompt_tokens, self.speech.tokens, len(self.speech.reasoning))
-        counts = usage.told(self.talk.directives)
-        return {
-            "input_tokens": counts.prompt,
-            "input_tokens_details": {"cached_tokens": counts.cached, "cache_write_tokens": 0},
-            "output_tokens": counts.completion,
-            "output_tokens_details": {"reasoning_tokens": counts.reasoning},
-            "total_tokens": counts.prompt + counts.completion,
-        }
+        usage = Usage(self.talk.chat.prompt_tokens, self.speech.tokens, len(self.speech.reasoning))
+        return usage_told(usage.told(self.talk.chat.directives))
 
     @property
     def begun(self) -> dict[str, Json]:
@@ -85,7 +69,7 @@ class Answer:
             "output": [],
             "error": None,
             "incomplete_details": None,
-            "conversation": None if self.above is None else {"id": self.above.payload["id"]},
+            "conversation": None if self.talk.above is None else {"id": self.talk.above.payload["id"]},
             "service_tier": "default",
             "usage": None,
             **_SHOWN,
@@ -117,91 +101,37 @@ class Answer:
     def _keep(self, payload: dict[str, Json]) -> None:
         if self.fields.get("store") is not False:
             path = f"/responses/{self.id}"
-            self.store.put(Kept(path, payload, history=[*self.before, *self.given, *self.output]))
-            for item in self.given:
+            self.store.put(Kept(path, payload, history=[*self.talk.before, *self.talk.given, *self.output]))
+            for item in self.talk.given:
                 self.store.put(Kept(f"{path}/input_items/{item['id']}", item))
-        if self.above is not None:
-            append(self.store, self.above.path, [*self.given, *self.output])
+        if self.talk.above is not None:
+            append(self.store, self.talk.above.path, [*self.talk.given, *self.output])
 
 
 def respond(store: Store, request: Request) -> Prepared:
     """Read and answer. Raises Refusal where the request is broken."""
-    fields = request.fields
-    given = items_of(_input(fields), store, "input")
-    above = _conversation(store, fields.get("conversation"))
-    before = _before(store, fields.get("previous_response_id"), above)
-    talk = converse(_as_chat(fields, [*before, *given]), reasons=fields["model"] == REASONING)
-    (speech,) = speak(talk, request.digest)
-    name = store.new_id("resp_")
-    answer = Answer(store, fields, given, before, above, talk, speech, name, _output(speech, store))
+    talk = read_talk(store, request.fields)
+    (speech,) = speak(talk.chat, request.digest)
+    answer = Answer(store, request.fields, talk, speech, store.new_id("resp_"), _output(speech, store))
     return Prepared(
-        answer.whole, talk.directives, talk.prompt_tokens, answer.events, streams=request.streams, ends_in_done=False
+        answer.whole,
+        talk.chat.directives,
+        talk.chat.prompt_tokens,
+        answer.events,
+        streams=request.streams,
+        ends_in_done=False,
     )
 
 
-def _input(fields: Mapping[str, Json]) -> Json:
-    if fields.get("input") is None:
-        raise Refusal("Missing required parameter: 'input'.", param="input", code="missing_required_parameter")
-    return fields["input"]
-
-
-def _conversation(store: Store, named: Json) -> Kept | None:
-    if named is None:
-        return None
-    return store.get(f"/conversations/{named.get('id') if isinstance(named, dict) else named}")
-
-
-def _before(store: Store, previous: Json, above: Kept | None) -> Sequence[Json]:
-    if previous is None:
-        return [] if above is None else [kept.payload for kept in store.within(f"{above.path}/items")]
-    if above is not None:
-        message = "'previous_response_id' and 'conversation' exclude each other."
-        raise Refusal(message, param="previous_response_id", code="mutually_exclusive_parameters")
-    path = f"/responses/{previous}"
-    if not store.has(path):
-        message = "There is no previous response with that id."
-        raise Refusal(message, param="previous_response_id", code="previous_response_not_found")
-    return store.get(path).history
-
-
-def _as_chat(fields: Mapping[str, Json], items: Sequence[Json]) -> dict[str, Json]:
-    """What a chat would be asked instead."""
-    instructions = fields.get("instructions")
-    first = [{"role": "developer", "content": instructions}] if isinstance(instructions, str) else []
-    tools = fields.get("tools")
-    asked: dict[str, Json] = {
-        "model": fields["model"],
-        "messages": [*first, *messages_of(items)] or [{"role": "user", "content": ""}],
-        "max_completion_tokens": limit_of(fields, "max_output_tokens"),
-        "tools": [_nested(tool) for tool in tools if _is_ours(tool)] if isinstance(tools, list) else [],
-        "parallel_tool_calls": fields.get("parallel_tool_calls"),
+def usage_told(usage: Usage) -> Json:
+    """As responses have it."""
+    return {
+        "input_tokens": usage.prompt,
+        "input_tokens_details": {"cached_tokens": usage.cached, "cache_write_tokens": 0},
+        "output_tokens": usage.completion,
+        "output_tokens_details": {"reasoning_tokens": usage.reasoning},
+        "total_tokens": usage.prompt + usage.completion,
     }
-    choice = fields.get("tool_choice")
-    asked["tool_choice"] = choice if isinstance(choice, str) else _chosen(choice)
-    text = fields.get("text")
-    wanted = text.get("format") if isinstance(text, dict) else None
-    if isinstance(wanted, dict):
-        is_schema = wanted.get("type") == "json_schema"
-        asked["response_format"] = {"type": "json_schema", "json_schema": wanted} if is_schema else wanted
-    return {name: value for name, value in asked.items() if value is not None}
-
-
-def _is_ours(tool: Json) -> bool:
-    """Whether it is called by the client; what OpenAI itself runs is left alone."""
-    return isinstance(tool, dict) and tool.get("type") in ("function", "custom")
-
-
-def _chosen(choice: Json) -> Json:
-    """A choice of tools that the client calls, as a chat has it; None for any other."""
-    if isinstance(choice, dict) and choice.get("type") == "allowed_tools" and isinstance(choice.get("tools"), list):
-        tools = [_nested(tool) for tool in choice["tools"] if _is_ours(tool)]
-        return {"type": "allowed_tools", "allowed_tools": {"mode": choice.get("mode"), "tools": tools}}
-    return _nested(choice) if _is_ours(choice) else None
-
-
-def _nested(tool: Mapping[str, Json]) -> Json:
-    """As a chat has it: all but the kind in a member named after that."""
-    return {"type": tool["type"], tool["type"]: {name: tool[name] for name in tool if name != "type"}}
 
 
 def _output(speech: Speech, store: Store) -> list[dict[str, Json]]:

@@ -9,6 +9,7 @@ from llm_backend.upstream.echo.events import Event
 from llm_backend.upstream.echo.objects import containers, conversations, files, vector_stores
 from llm_backend.upstream.echo.objects.asking import Ask, listed
 from llm_backend.upstream.echo.prepared import Blob
+from llm_backend.upstream.echo.script import Refusal
 
 Act = Callable[[Ask], Event | Blob]
 
@@ -34,6 +35,12 @@ def _delete(kind: str, ask: Ask) -> Event:
     ask.found()
     ask.store.drop(ask.subject)
     return Event({"id": ask.id, "object": kind, "deleted": True}, is_part=True)
+
+
+def _cancel(ask: Ask) -> Event:
+    """A response has ended when it is known."""
+    ask.found()
+    raise Refusal("A completed response cannot be cancelled.", param="response_id", code="invalid_value")
 
 
 TABLE: Final[Mapping[tuple[str, str], Act]] = {
@@ -82,6 +89,7 @@ TABLE: Final[Mapping[tuple[str, str], Act]] = {
     ("GET", "/responses/{}"): _retrieve,
     ("DELETE", "/responses/{}"): partial(_delete, "response"),
     ("GET", "/responses/{}/input_items"): _list,
+    ("POST", "/responses/{}/cancel"): _cancel,
     ("GET", "/chat/completions"): partial(_list, order="asc", filters=("model",)),
     ("GET", "/chat/completions/{}"): _retrieve,
     ("POST", "/chat/completions/{}"): partial(_update, ("metadata",)),

@@ -126,6 +126,22 @@ async def test_a_schema_is_kept_to(strict: openai.AsyncOpenAI) -> None:
     assert answer.output_text == '{"said": "Hello"}'
 
 
+async def test_a_compaction_holds_what_was_said(strict: openai.AsyncOpenAI) -> None:
+    first = await strict.responses.create(model="echo", input="one two")
+    compaction = await strict.responses.compact(model="echo", previous_response_id=first.id, input="three")
+    (item,) = [item.model_dump() for item in compaction.output]
+    again: Json = [item, {"role": "user", "content": "four"}]
+
+    counted = await strict.responses.input_tokens.count(model="echo", input=again)
+    answer = await strict.responses.create(model="echo", input=again)
+
+    assert (compaction.usage.input_tokens, counted.input_tokens) == (5, 6)
+    assert answer.usage is not None
+    assert answer.usage.input_tokens == 6
+    with pytest.raises(openai.BadRequestError, match="cancelled"):
+        await strict.responses.cancel(answer.id)
+
+
 async def test_what_is_not_to_be_kept_is_not_and_what_is_deleted_is_gone(strict: openai.AsyncOpenAI) -> None:
     passing = await strict.responses.create(model="echo", input="Hello", store=False)
     kept = await strict.responses.create(model="echo", input="Hello")
@@ -174,6 +190,7 @@ async def test_items_are_added_shown_and_deleted(strict: openai.AsyncOpenAI) -> 
         ({"input": None}, 400, "input"),
         ({"input": 1}, 400, "input"),
         ({"input": [{"type": "dance"}]}, 400, "input[0]"),
+        ({"input": [{"type": "compaction", "encrypted_content": "from elsewhere"}]}, 400, "input"),
         ({"previous_response_id": "resp_1"}, 400, "previous_response_id"),
         ({"conversation": {"id": "conv_1"}}, 404, "id"),
         ({"max_output_tokens": "a"}, 400, "max_output_tokens"),
