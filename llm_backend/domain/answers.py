@@ -13,6 +13,7 @@ from llm_backend.domain.tally import Tally, objects
 from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
 from llm_backend.upstream.bodies import whole
+from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
 JSON = "application/json"
@@ -50,7 +51,6 @@ class WholeAnswer(Exchange):
         kept = Kept(content, answer.media_type, answer.body)
         raw = content.get("usage") if isinstance(content, dict) else None
         await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
-        await self._note(content)
         return Answer(answer.body, self._told(reply), answer.media_type)
 
     async def _received(self, reply: Reply) -> "_Received":
@@ -58,9 +58,9 @@ class WholeAnswer(Exchange):
         try:
             with self._interruption.listening():
                 raw = await whole(reply.chunks(), self._trade.answer_bytes)
-            media_type = reply.headers.get("content-type", "")
+            media_type = passed_down(reply.headers).get("content-type", "").partition(";")[0].strip().lower()
             if self.work.accept == TEXT and media_type.startswith("text/"):
-                return _Received(_decoded(raw), raw, f"{media_type.partition(';')[0]}; charset=utf-8")
+                return _Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
             content, strict = self._parsed(raw)
             return _Received(content, self._renamed(strict, content), JSON)
         finally:
@@ -116,7 +116,4 @@ def _text(content: Json) -> str:
     tally = Tally()
     for choice in objects(content.get("choices")):
         tally.see({"choices": [{"delta": choice.get("message"), "text": choice.get("text")}]})
-    for item in objects(content.get("output")):
-        for part in (item, *objects(item.get("content"))):
-            tally.see({"delta": part.get("text") or part.get("arguments")})
     return tally.text

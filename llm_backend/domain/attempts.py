@@ -129,13 +129,14 @@ class Attempts:
 
         `received`: the text that came.
         """
-        size = self._sizing.received(kept.content if kept else None, received)
+        size = 0 if ending.status == "failed" else self._sizing.received(kept.content if kept else None, received)
         guessed = self.guess(size)
         reported = Usage.reported(raw)
         if reported is None:
             grant = self._attempt.grant if self._attempt else None
             counted = await self._sizing.counted(guessed, received, grant)
-            await self.settle(self._at_least(counted), ending, kept=kept)
+            is_missing = ending.status == "completed" and self._trade.tells_usage and self._work.accept is None
+            await self.settle(self._at_least(counted), ending.flagged(usage_missing=is_missing), kept=kept)
             return
         self._sizing.learn(reported, size)
         reported = reported.completed(guessed)
@@ -243,8 +244,7 @@ class Attempts:
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
         deadline = None if work.streamed else self._deadline
-        passed = passed_up(work.headers)
-        return Outbound("POST", work.path, body, work.streamed, passed, deadline, work.query, work.accept)
+        return Outbound("POST", work.path, body, work.streamed, passed_up(work.headers), deadline, accept=work.accept)
 
     def _written(self, body: dict[str, Json]) -> bytes:
         if self._work.streamed and self._trade.asks_usage:

@@ -9,6 +9,7 @@ from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import LLMBackendError, UpstreamInvalid
+from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
@@ -29,8 +30,8 @@ class BinaryAnswer(PipedAnswer):
         return await asyncio.shield(self._begun)
 
     async def _relay(self, reply: Reply) -> None:
-        self._media_type = reply.headers.get("content-type", UNKNOWN)
-        if not self._media_type.startswith(SOUNDS):
+        self._media_type = passed_down(reply.headers).get("content-type", UNKNOWN)
+        if not self._media_type.lower().startswith(SOUNDS):
             raise UpstreamInvalid("The upstream's answer has the wrong media type.", outcome_unknown=True)
         pieces = reply.chunks()
         while True:
@@ -41,6 +42,9 @@ class BinaryAnswer(PipedAnswer):
                 return
             self._received += len(piece)
             await self._deliver(piece)
+
+    def _told(self, reply: Reply) -> dict[str, str]:
+        return {**super()._told(reply), "content-type": self._media_type}
 
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"

@@ -92,13 +92,13 @@ def choices(body: Json) -> int:
     prompt = body.get("prompt")
     prompts = len(_inputs(prompt)) if isinstance(prompt, list) else 1
     made = (body.get(name) for name in ("n", "best_of"))
-    return max(1, prompts) * max([1, *(min(MOST_TOKENS, int(number)) for number in made if _is_whole(number))])
+    return max(1, prompts) * max([1, *(min(MOST_TOKENS, int(number)) for number in made if is_whole(number))])
 
 
 def named_cap(body: Json) -> int | None:
     """The largest limit of output that `body` names, none below 0; None where it names none."""
-    named = [int(body[name]) for name in CAPS if _is_whole(body.get(name))]
-    named += [int(body[name]) for name in FOREIGN_CAPS if _is_whole(body.get(name)) and body[name] >= 0]
+    named = [int(body[name]) for name in CAPS if is_whole(body.get(name))]
+    named += [int(body[name]) for name in FOREIGN_CAPS if is_whole(body.get(name)) and body[name] >= 0]
     return min(MOST_TOKENS, max(0, *named)) if named else None
 
 
@@ -202,7 +202,7 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _is_whole(value: Json) -> TypeGuard[int | float]:
+def is_whole(value: Json) -> TypeGuard[int | float]:
     """Whether it is an integer as JSON Schema has it, which 4.0 is too."""
     return type(value) is int or (isinstance(value, float) and value.is_integer())
 

@@ -3,7 +3,7 @@
 The likely is charged where the upstream does not say.
 """
 
-from llm_backend.domain.bounds import Sizes, choices, prompt_bound
+from llm_backend.domain.bounds import Sizes, choices, is_whole, prompt_bound
 from llm_backend.domain.sounds import Sound
 from llm_backend.domain.usage import Usage
 from llm_backend.errors import Json
@@ -101,4 +101,6 @@ def _spoken(seconds: float, body: Json) -> int:
 
 
 def _number(body: Json, name: str) -> int:
-    return int(body.get(name) or 0)
+    """A field that not every operation checks: 0 where it is no number."""
+    value = body.get(name)
+    return int(value) if is_whole(value) else 0

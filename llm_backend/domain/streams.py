@@ -93,7 +93,6 @@ class StreamedAnswer(PipedAnswer):
             self._tally.see(admitted.chunk)
             if self._cut_at is not None and self._tally.deltas > self._cut_at:
                 raise RanAway
-            await self._note(admitted.chunk)
             if admitted.payloads:
                 self._begin(reply)
             for payload in admitted.payloads:
@@ -103,7 +102,7 @@ class StreamedAnswer(PipedAnswer):
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"
         if ended_by is not None and not self._events.finished:
-            status = "incomplete" if self._tally.deltas else "failed"
+            status = "incomplete" if self._tally.has_come else "failed"
         kept = Kept(media_type=MEDIA_TYPE, ending=self._events.ending)
         await self._attempts.settle_answered(Ending(status, ended_by, HTTP_OK), self._report, self._tally.text, kept)
 

@@ -4,6 +4,9 @@ from llm_backend.errors import Json
 
 TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
 
+MEDIA = ("b64_json", "audio")
+"""Where events hold a picture, or a piece of a sound."""
+
 
 class Tally:
     """Counts the text that the upstream sent, whether or not anyone was there to receive it."""
@@ -13,6 +16,8 @@ class Tally:
         self._texts: list[str] = []
         self.deltas = 0
         """Chunks that held text: a sure lower bound of the tokens."""
+        self.has_come = False
+        """Whether there is anything of an answer: a text, a picture, a sound."""
 
     @property
     def text(self) -> str:
@@ -27,6 +32,7 @@ class Tally:
             self._add(choice.get("text"))
             self._see_delta(choice.get("delta"))
         self.deltas += self.text_bytes > before
+        self.has_come = self.has_come or self.deltas > 0 or any(chunk.get(name) for name in MEDIA)
 
     def _see_delta(self, delta: Json) -> None:
         if not isinstance(delta, dict):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llm_backend.domain.bench import Bench
-from llm_backend.domain.fitting import Compacting, Continuing, Fitting, Reading
+from llm_backend.domain.fitting import Continuing, Fitting, Reading
 from llm_backend.domain.media import Hearing, Pictures, Speech
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
@@ -78,6 +78,8 @@ class Trade:
     """None where it does not stream."""
     asks_usage: bool = False
     """Whether a stream says what it used only where it is asked to."""
+    tells_usage: bool = True
+    """Whether a good upstream says, in JSON or as events, what was used."""
     usual: Usual | None = None
     """What answers where the request names no model; None where it has to."""
     answer_bytes: int = BODY_LIMIT
@@ -98,6 +100,8 @@ def _pictures(path: str, usual: str, *finals: str) -> Trade:
         events=typed(*finals) if finals else None,
         answer_bytes=PICTURES_BYTES,
         event_bytes=PICTURES_BYTES,
+        # What streams counts tokens too; older models, which do not, say nothing of what they used.
+        tells_usage=bool(finals),
         usual=Usual(usual, ("image", "dall-e")),
     )
 
@@ -109,15 +113,9 @@ MODERATIONS = Trade(
     path="/moderations",
     sizing=Reading,
     contents="results",
+    tells_usage=False,
     usual=Usual("omni-moderation-latest", ("moderation",)),
 )
-RESPONSES = Trade(
-    path="/responses",
-    sizing=Fitting,
-    contents="output",
-    events=typed("response.completed", "response.incomplete", "response.failed"),
-)
-COMPACTIONS = Trade(path="/responses/compact", sizing=Compacting, contents="output")
 SPEECH = Trade(path="/audio/speech", sizing=Speech, events=typed("speech.audio.done", is_named=False))
 TRANSCRIPTIONS = Trade(
     path="/audio/transcriptions",
@@ -125,7 +123,7 @@ TRANSCRIPTIONS = Trade(
     contents="text",
     events=typed("transcript.text.done", is_named=False),
 )
-TRANSLATIONS = Trade(path="/audio/translations", sizing=Hearing, contents="text")
+TRANSLATIONS = Trade(path="/audio/translations", sizing=Hearing, contents="text", tells_usage=False)
 IMAGES = _pictures("/images/generations", "gpt-image-1", "image_generation.completed")
 IMAGE_EDITS = _pictures("/images/edits", "gpt-image-1", "image_edit.completed")
 IMAGE_VARIATIONS = _pictures("/images/variations", "dall-e-2")

@@ -28,23 +28,6 @@ Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
 
 
-Note = Callable[[str, Json], Awaitable[None]]
-"""Is told what an upstream, by its name, says of an answer, before the client is: all of it, or an event of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """What a request has to do with objects that upstreams keep."""
-
-    upstream: str | None = None
-    """Who keeps those that it names; None: it names none."""
-    note: Note | None = None
-    """Remembers those that its answer makes."""
-
-
-NONE_HELD = Holdings()
-
-
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a caller asks of an upstream: one request, whatever the number of attempts."""
@@ -70,17 +53,14 @@ class Work:
     """What is sent in place of the body, which then holds its text fields; the exchange keeps it while it needs it."""
     accept: str | None = None
     """The media type that is asked for, where it is neither JSON nor events."""
-    query: str = ""
-    """Encoded, without its `?`."""
-    holdings: Holdings = NONE_HELD
     once: Once | None = None
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
 
     @property
     def is_large(self) -> bool:
-        """Whether looking through all of the body takes so long that others would notice."""
+        """Whether looking through all of the body takes so long that others would notice: a form may lie in a file."""
         length = self.headers.get("content-length", "")
-        return not length.isdecimal() or int(length) > LARGE_BYTES
+        return self.form is not None or not length.isdecimal() or int(length) > LARGE_BYTES
 
     @property
     def end_user(self) -> str | None:
@@ -99,6 +79,8 @@ class Ending:
     error: LLMBackendError | None = None
     """What ended it, if it did not end by itself."""
     upstream_status: int | None = None
+    usage_missing: bool = False
+    """The answer is whole, and does not say what it used, as it ought to."""
     usage_implausible: bool = False
     """The upstream reported far less than was sent and received."""
 
@@ -107,9 +89,9 @@ class Ending:
         """Nothing came of it, because of `error`."""
         return cls("failed", error, error.upstream_status if isinstance(error, UpstreamFailed) else None)
 
-    def flagged(self, *, usage_implausible: bool) -> "Ending":
+    def flagged(self, *, usage_missing: bool = False, usage_implausible: bool = False) -> "Ending":
         """The same, with what is to be thought of the upstream's report."""
-        return replace(self, usage_implausible=usage_implausible)
+        return replace(self, usage_missing=usage_missing, usage_implausible=usage_implausible)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +153,7 @@ class Details:
             characters=usage.characters,
             cost_microusd=self.price.of(usage) if self.price else 0,
             raw_usage=_raw(usage),
-            usage_missing=ending.status == "completed" and basis == "estimated",
+            usage_missing=ending.usage_missing,
             usage_implausible=ending.usage_implausible,
             error_code=ending.error.code if ending.error else None,
             upstream_status=ending.upstream_status,

@@ -40,6 +40,8 @@ class TypedEvents:
         if not isinstance(event, dict):
             raise UpstreamInvalid("The upstream sent an event that is not an object.", outcome_unknown=True)
         kind = event.get("type")
+        if isinstance(kind, str) and not kind.isprintable():
+            raise UpstreamInvalid("The upstream sent an event whose type is no name.", outcome_unknown=True)
         if ERROR in {kind, name} or event.get("error"):
             return Admitted(event, (), event.get("error") or event)
         response = event.get("response")

@@ -23,8 +23,15 @@ def passed_up(client_headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def passed_down(upstream_headers: Mapping[str, str]) -> dict[str, str]:
-    """Of an upstream's headers those that a client may see, lower case; never cookies, locations or hop-by-hop ones."""
-    return {name: value for name, value in _sound(upstream_headers) if name in DOWN or name.startswith(DOWN_PREFIX)}
+    """Of an upstream's headers those that a client may see, lower case; never cookies, locations or hop-by-hop ones.
+
+    A value beyond ASCII is dropped too: not every server could send it.
+    """
+    return {
+        name: value
+        for name, value in _sound(upstream_headers)
+        if value.isascii() and (name in DOWN or name.startswith(DOWN_PREFIX))
+    }
 
 
 def _sound(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -218,8 +218,9 @@ def _is_wanted(media_type: str, call: Outbound) -> bool:
         return media_type == "text/event-stream"
     if call.accept is None:
         return media_type == "application/json"
-    # Upstreams name sounds as they like; a text may come within JSON, an error always does.
-    return call.accept == "*/*" or media_type.startswith("text/") or media_type == "application/json"
+    # Upstreams name sounds and texts as they like, but a page is neither; JSON may hold a text, and an error always is.
+    is_text = media_type.startswith("text/") and media_type != "text/html"
+    return call.accept == "*/*" or is_text or media_type == "application/json"
 
 
 async def _explanation(reply: Reply) -> bytes:

@@ -28,6 +28,8 @@ PROMPT = TOKENS_AROUND + len("Ein Fuß")
         ({"n": 3}, 0, 3_000, 3),
         ({"n": 2, "partial_images": 3}, 0, 2_600, 2),
         ({"n": 2, "frame_count": 4}, 0, 8_000, 2),
+        # Where an operation does not know the field, it may be anything.
+        ({"partial_images": "abc", "frame_count": [1]}, 40, 1_000, 1),
         ({"image": "a.png"}, 1_700, 1_000, 1),
         ({"image": ["a.png", "b.png"], "mask": "m.png", "input_fidelity": "low"}, 2_100 + 16 + 5, 1_000, 1),
         ({"images": [{"image_url": "data:image/png;base64," + "A" * 90_000}]}, 1_700, 1_000, 1),

@@ -28,7 +28,12 @@ async def one(
 ) -> AsyncIterator[tuple[Running, FaultyUpstream]]:
     folder = tmp_path_factory.mktemp("forms")
     shutil.copy(migrated_file, folder / "forms.db")
-    models = "[models.ears]\nupstream_model = 'whisper-9'\n"
+    models = """
+[models.ears]
+upstream_model = "whisper-9"
+[models.tuned]
+defaults = { temperature = 0.2, language = "de", "include" = ["logprobs"], chunking_strategy = { type = "server_vad" } }
+"""
     async with FaultyUpstream() as upstream:
         url, key = upstream.base_url, "sk-upstream-canary-0123456789abcdef"
         database = f"sqlite:///{folder / 'forms.db'}"
@@ -77,6 +82,22 @@ async def test_a_form_reaches_the_upstream_whole_under_its_own_name_for_the_mode
         ("model", None, "text/plain", b"whisper-9"),
         ("temperature", None, "text/plain", b"0.5"),
         ("timestamp_granularities[]", None, "text/plain", b"word"),
+    ]
+
+
+async def test_what_a_model_takes_by_default_is_sent_in_forms_too(server: Running, asked: FaultyUpstream) -> None:
+    asked.answers(SAID)
+
+    await transcribed(server, form(SOUND, ("language", "en")).replaced(model="tuned"))
+
+    received = asked.requests[0]
+    sent = read(received.headers["content-type"], received.body)
+    assert sorted((name, said) for name, _, _, said in sent if name != "file") == [
+        ("chunking_strategy[type]", b"server_vad"),
+        ("include[]", b"logprobs"),
+        ("language", b"en"),
+        ("model", b"tuned"),
+        ("temperature", b"0.2"),
     ]
 
 

@@ -124,7 +124,7 @@ async def test_a_picture_that_is_cut_is_an_error_for_its_client_and_is_charged(s
     last = events_in(body.split(b"\n\n", 1)[1])[-1]
     assert last["error"]["code"] == "upstream_invalid_response"
     [record] = await stage.records()
-    assert (record.basis, record.images) == ("estimated", 2)
+    assert (record.status, record.basis, record.images) == ("incomplete", "estimated", 2)
     assert record.completion_tokens > 0
 
 
@@ -138,7 +138,29 @@ async def test_an_error_within_the_events_of_a_picture_is_told(stage: Stage) -> 
 
     assert status == 400
     assert orjson.loads(body)["error"]["code"] == "moderation_blocked"
-    assert [record.status for record in await stage.records()] == ["failed"]
+    [record] = await stage.records()
+    assert (record.status, record.images) == ("failed", 0)
+
+
+async def test_a_type_that_no_header_can_carry_is_not_passed_on(stage: Stage) -> None:
+    # Row 26
+    foreign = "日本".encode().decode("latin-1")
+    told = head(200, content_type=f"audio/{foreign}", content_disposition=foreign, content_length="5")
+    stage.upstream.raw(told, b"sound")
+
+    status, _ = await asked(stage, SPOKEN)
+
+    assert status == 200
+    assert await stage.told() == [("completed", "estimated", None)]
+
+
+async def test_an_event_whose_type_would_break_its_frame_is_no_event(stage: Stage) -> None:
+    # Row 9
+    stage.upstream.raw(head(200, content_type="text/event-stream"), event({"type": "a\ndata: b"}))
+
+    status, body = await asked(stage, PICTURE | {"stream": True})
+
+    assert (status, orjson.loads(body)["error"]["code"]) == (502, "upstream_invalid_response")
 
 
 async def test_whoever_leaves_before_a_picture_is_made_pays_for_the_prompt(stage: Stage) -> None:

@@ -62,6 +62,7 @@ async def test_a_text_is_moderated_by_whoever_moderates_where_no_model_is_named(
     assert [result.flagged for result in answer.results] == [False, True]
     assert (await running.records())[-1].model == "echo-moderation"
     assert (await newest(running))[:3] == ("createModeration", "completed", "estimated")
+    assert not (await running.records())[-1].usage_missing
 
 
 async def test_pictures_are_made_and_paid_by_the_piece(running: Running, client: AsyncOpenAI) -> None:

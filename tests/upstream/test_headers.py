@@ -44,3 +44,4 @@ def test_only_the_listed_headers_of_an_upstream_come_down() -> None:
 def test_a_value_that_could_break_a_line_passes_neither_way() -> None:
     assert passed_up({"user-agent": "a\r\nx: y", "accept": "a\x00"}) == {}
     assert passed_down({"content-type": "a\r\nset-cookie: b", "x-ratelimit-\nx": "1"}) == {}
+    assert passed_down({"content-disposition": "inline; filename=日本"}) == {}

@@ -45,6 +45,7 @@ async def test_a_stream_passes_as_it_comes() -> None:
         (WHOLE, ["content-type: text/event-stream"]),
         (WHOLE, ["x: no content type"]),
         (WHOLE, ["content-type: application/json", "content-encoding: gzip"]),
+        (replace(WHOLE, accept="text/plain"), ["content-type: text/html"]),
         (STREAM, ["content-type: text/html"]),
         (STREAM, ["content-type: application/json"]),
         (STREAM, [EVENTS, "content-encoding: br"]),
