@@ -131,6 +131,17 @@ def test_a_configured_secret_is_found_in_every_spelling(stream: io.StringIO, lin
     assert lines()[0]["event"] == logs.REDACTED
 
 
+def test_a_secret_that_is_learnt_later_is_found_as_those_before_it(stream: io.StringIO, lines: Lines) -> None:
+    logs.configure("DEBUG", secrets=[CANARY], stream=stream)
+    logs.withhold(["another-canary-0123"])
+
+    structlog.get_logger("llm_backend.test").info("leak", first=CANARY, second="another-canary-0123")
+
+    (line,) = lines()
+    assert line["first"] == line["second"] == "[redacted]"
+    logs.configure("DEBUG", stream=stream)
+
+
 def test_a_secret_too_short_to_search_for_does_not_spoil_the_log(stream: io.StringIO, lines: Lines) -> None:
     logs.configure("INFO", secrets=["info", ""], stream=stream)
 

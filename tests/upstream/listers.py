@@ -26,10 +26,12 @@ class Lister:
         self.asked = 0
         self.gate = asyncio.Event()
         self.gate.set()
+        self.came = asyncio.Event()
         self.clock = SetClock()
 
     async def answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked += 1
+        self.came.set()
         await self.gate.wait()
         models = [{"id": name, "object": "model", "created": 7, "owned_by": "them"} for name in self.names]
         body = json.dumps({"object": "list", "data": models}).encode() if self.body is None else self.body

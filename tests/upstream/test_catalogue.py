@@ -1,3 +1,5 @@
+import asyncio
+from datetime import date
 from typing import Any
 
 import pytest
@@ -5,9 +7,11 @@ import pytest
 from llm_backend.errors import (
     InvalidRequest,
     ModelNotFound,
+    Overloaded,
+    PermissionDenied,
     UpstreamFailed,
 )
-from llm_backend.upstream.models import Model, Target
+from llm_backend.upstream.models import Model, Sunset, Target
 from tests.upstream.listers import Lister, catalogue, ids
 
 SMALL = Model("small", (Target(name="org/small-7b"),), context_length=8192, max_output_tokens=1024)
@@ -148,15 +152,91 @@ async def test_a_configured_model_shows_its_sizes(lister: Lister) -> None:
         }
 
 
+async def test_a_wildcard_passes_every_name_that_fits_and_shows_those_that_its_upstream_lists(lister: Lister) -> None:
+    other = Lister()
+    other.names = ("gpt-5", "gpt-4", "elsewhere")
+    wild = [Model("gpt-*", (Target("other 1"),), context_length=9), Model("*"), SMALL]
+    async with catalogue(lister, other, models=wild, aliases={"new": "gpt-6"}) as made:
+        listed = {model["id"]: model.get("context_length") for model in await made.list()}
+        routes = [await made.route(name) for name in ("gpt-6", "new", "elsewhere", "small")]
+
+    assert listed == {"small": 8192, "gpt-5": 9, "gpt-4": 9, "text-embedding-3": None, "small-chat": None, "new": None}
+    assert [(route.upstream.name, route.upstream_model, route.configured_name) for route in routes] == [
+        ("other 1", "gpt-6", "gpt-*"),
+        ("other 1", "gpt-6", "gpt-*"),
+        ("main", "elsewhere", "*"),
+        ("main", "org/small-7b", "small"),
+    ]
+    assert [route.is_renamed for route in routes] == [False, True, False, True]
+
+
+async def test_of_upstreams_that_share_a_wildcard_what_each_of_them_lists_is_shown(lister: Lister) -> None:
+    other = Lister()
+    other.names = ("gpt-4", "gpt-5")
+    both = Model("*", (Target(), Target("other 1")))
+    async with catalogue(lister, other, models=[both]) as made:
+        assert await ids(made) == ["gpt-4"]
+    other.status = "500 Internal Server Error"
+    async with catalogue(lister, other, models=[both]) as made:
+        assert await ids(made) == list(lister.names)
+
+
+async def test_an_id_of_chatbot_ui_that_a_wildcard_bears_is_left_alone(lister: Lister) -> None:
+    async with catalogue(lister, models=[Model("gpt-4*"), SMALL], default_model="small") as made:
+        routes = [await made.route(name) for name in ("gpt-4", "gpt-35-turbo")]
+
+    assert [route.upstream_model for route in routes] == ["gpt-4", "org/small-7b"]
+
+
+async def test_only_what_may_be_named_is_listed_and_stands_in(lister: Lister) -> None:
+    models = [Model("a", fallback=("b", "c")), Model("b"), Model("c")]
+    async with catalogue(lister, models=models) as made:
+        allowed = {"a", "c"}.__contains__
+        plan = await made.plan("a", allowed)
+        listed = [model["id"] for model in await made.list(allowed)]
+        with pytest.raises(PermissionDenied):
+            await made.plan("b", allowed)
+        with pytest.raises(ModelNotFound):
+            await made.get("b", allowed)
+
+    assert listed == ["a", "c"]
+    assert [plan.route.answering_model, plan.after(Overloaded(), remaining_seconds=1)] == ["a", 0]
+    assert [plan.route.answering_model, plan.after(Overloaded(), remaining_seconds=1)] == ["c", None]
+
+
+async def test_an_end_is_shown_with_the_model_and_its_alias(lister: Lister) -> None:
+    old = Model("old", sunset=Sunset(date(2031, 5, 1)))
+    async with catalogue(lister, models=[old], aliases={"older": "old"}) as made:
+        shown = await made.get("older")
+
+    assert (shown["deprecated"], shown["shutdown_date"], "successor" in shown) == (True, "2031-05-01", False)
+
+
+async def test_a_list_that_is_still_being_waited_for_comes_though_its_upstream_is_gone(lister: Lister) -> None:
+    lister.gate.clear()
+    other = Lister()
+    async with catalogue(lister, other) as made:
+        waiting = asyncio.create_task(made.list())
+        await lister.came.wait()
+        (_, kept) = made._listings
+        made.adopt([kept], models=[], aliases={}, default_model=None)
+        lister.gate.set()
+
+        assert "small-chat" in {model["id"] for model in await waiting}
+        assert list(made._listings) == [kept]
+
+
 @pytest.mark.parametrize(
     "options",
     [
+        {"models": [Model("m", fallback=("n",))]},
+        {"models": [Model("m", (Target("nowhere"),))]},
         {"aliases": {"a": "b", "b": "c"}},
         {"models": [SMALL], "aliases": {"mini": "smal"}},
         {"models": [SMALL], "default_model": "smal"},
     ],
 )
 async def test_a_name_that_leads_nowhere_is_refused_at_the_start(lister: Lister, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"alias|default"):
+    with pytest.raises(ValueError, match=r"alias|default|upstream"):
         async with catalogue(lister, **options):
             pass
