@@ -18,7 +18,8 @@ def body_limit(document: Json) -> BodyLimit:
 
     None where the operation is not answered: nobody reads its body, so it may be anything.
     """
-    default = Readable(document["x-body-limit"])
+    # Where nothing is, a form is not read, and what is told is that nothing is there.
+    default = Readable(document["x-body-limit"], document["x-body-limit"])
     fixed: dict[tuple[str, str], Readable | None] = {}
     patterns: dict[str, list[tuple[re.Pattern[str], Readable | None]]] = {}
     for operation in in_turn(document):

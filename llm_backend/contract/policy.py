@@ -12,7 +12,9 @@ from llm_backend.errors import Json
 
 FATES = ("served", "relayed", "not_served")
 UNMETERED = "Relayed unmetered, as the settings of this server say: nobody is charged for it."
-ENTRIES = frozenset({"fate", "access", "scope", "body", "form", "reason", "instead", "unmetered", "makes", "refused"})
+ENTRIES = frozenset(
+    {"fate", "access", "scope", "body", "form", "reason", "instead", "unmetered", "makes", "kept_if", "refused"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,9 @@ class Policy:
             operation.fields["x-body-limit"] = limit
         if operation.is_answered and FORM in operation.fields.get("requestBody", {}).get("content", {}):
             operation.fields["x-form-limit"] = self._body_limit(operation, ruling.get("form", "a form"))
-        for entry in ("makes", "refused"):
+        for entry in ("makes", "kept_if", "refused"):
             if entry in ruling:
-                operation.fields[f"x-{entry}"] = ruling[entry]
+                operation.fields[f"x-{entry.replace('_', '-')}"] = ruling[entry]
 
     def refuse_metered(self, unmetered: Collection[str]) -> None:
         """Raises ContractError where a tag is to be relayed unmetered that is none, or must not be."""

@@ -13,12 +13,14 @@ from connexion.resolver import Resolution, Resolver
 from starlette.responses import Response
 from starlette.types import Scope
 
+from llm_backend.contract.documents import PREFIX
 from llm_backend.contract.errands import Errands
 from llm_backend.contract.error_styles import is_plain
 from llm_backend.contract.errors import ContractError
 from llm_backend.contract.operations import Operation, in_turn, operations, python_name
 from llm_backend.domain.errands import Errand
 from llm_backend.edge.call import Call
+from llm_backend.edge.holdings import Holding
 from llm_backend.edge.idempotency import answered_once
 from llm_backend.errors import Json, NotServed
 
@@ -86,6 +88,8 @@ def _answer(operation: Operation, package: str, errands: Errands) -> Bound:
     for name in _wanted(handler):
         if name not in known:
             raise ContractError(f"The handler of {operation} asks for {name!r}, which the operation does not have.")
+    if "requestBody" in operation.fields and operation.path.startswith(f"{PREFIX}/"):
+        handler = Holding(errands.of(operation), tuple(operation.fields.get("x-kept-if", ()))).before(handler)
     return bind(_once(handler, operation) if operation.method == "post" else handler)
 
 

@@ -51,6 +51,7 @@ class WholeAnswer(Exchange):
         kept = Kept(content, answer.media_type, answer.body)
         raw = content.get("usage") if isinstance(content, dict) else None
         await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
+        await self._note(content)
         return Answer(answer.body, self._told(reply), answer.media_type)
 
     async def _received(self, reply: Reply) -> "_Received":
@@ -116,4 +117,7 @@ def _text(content: Json) -> str:
     tally = Tally()
     for choice in objects(content.get("choices")):
         tally.see({"choices": [{"delta": choice.get("message"), "text": choice.get("text")}]})
+    for item in objects(content.get("output")):
+        for part in (item, *objects(item.get("content"))):
+            tally.see({"delta": part.get("text") or part.get("arguments")})
     return tally.text

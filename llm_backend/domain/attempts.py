@@ -245,7 +245,8 @@ class Attempts:
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
         deadline = None if work.streamed else self._deadline
-        return Outbound("POST", work.path, body, work.streamed, passed_up(work.headers), deadline, accept=work.accept)
+        passed = passed_up(work.headers)
+        return Outbound("POST", work.path, body, work.streamed, passed, deadline, work.query, work.accept)
 
     def _written(self, body: dict[str, Json]) -> bytes:
         if self._work.streamed and self._trade.asks_usage:

@@ -13,7 +13,7 @@ from llm_backend.domain.route_headers import route_headers
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Work
-from llm_backend.errors import ClientLeft, LLMBackendError
+from llm_backend.errors import ClientLeft, Json, LLMBackendError
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
@@ -110,6 +110,12 @@ class Exchange(ABC):
     def _at_least(self, likely: Usage) -> Usage:
         """An estimate, raised to what was surely seen."""
         return likely
+
+    async def _note(self, content: Json) -> None:
+        """Have it remembered what the answer made: nobody is told of what is nobody's."""
+        note = self.work.holdings.note
+        if note is not None:
+            await note(self._attempts.route.upstream.name, content)
 
     def _told(self, reply: Reply) -> dict[str, str]:
         """What the headers of the answer say: the upstream's own, and who that is."""

@@ -90,7 +90,9 @@ class Exchanges:
 
     async def _plan(self, work: Work) -> Plan:
         sticky = partial(sticky_key, work.caller.account_id, work.body)
-        return await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
+        plan = await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
+        kept_by = work.holdings.upstream
+        return plan if kept_by is None else plan.only_at(kept_by)
 
     def _started(self, exchange: E) -> E:
         exchange.start().add_done_callback(self._forgetting(exchange))

@@ -114,6 +114,13 @@ class Continuing(Fitting):
         return COMPLETION_TOKENS
 
 
+class Compacting(Fitting):
+    """Of a text that is written anew, shorter: how long it may be cannot be said."""
+
+    def _is_capped(self, grant: Grant) -> bool:  # noqa: ARG002 (it never is)
+        return False
+
+
 class Reading(Fitting):
     """Of a text that is read, and answered without tokens of its own."""
 

@@ -1,13 +1,53 @@
 """Whose the upstream's objects are: its key is everybody's, so that only what is recorded here tells them apart."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from llm_backend.domain.clock import Clock
-from llm_backend.domain.naming import OBJECT_ID, Named
-from llm_backend.errors import InvalidRequest, NotFound, UpstreamInvalid
+from llm_backend.domain.naming import OBJECT_ID, Named, made
+from llm_backend.errors import InvalidRequest, Json, NotFound, UpstreamInvalid
 from llm_backend.storage import upstream_objects
 from llm_backend.storage.database import Database
 from llm_backend.storage.upstream_objects import UpstreamObject
+
+
+@dataclass(frozen=True, slots=True)
+class Makings:
+    """What answers of one operation tell of."""
+
+    places: Mapping[str, str]
+    """Where ids of new objects stand, and of which kind they are; `id` is that of what was asked for."""
+    above: str | None = None
+    """The object below whose path they are made."""
+
+    def found(self, account_id: int, upstream: str, content: Json) -> list[UpstreamObject]:
+        """The objects, each with the one that it goes with: what has a collection of its own outlives all others."""
+        there = dict.fromkeys(made(content, self.places))
+        own = next((each for kind, each in there if kind == self.places.get("id")), None)
+        objects = []
+        for kind, each in there:
+            parent = self.above if each == own else own or self.above
+            objects.append(UpstreamObject(account_id, upstream, kind, each, parent if "." in kind else None))
+        return objects
+
+
+class Recording:
+    """Remembers what one answer tells of, piece by piece where it comes so: a `Note` of `work`."""
+
+    def __init__(self, ownership: "Ownership", account_id: int, makings: Makings) -> None:
+        self._ownership = ownership
+        self._account_id = account_id
+        self._makings = makings
+        self._known: set[UpstreamObject] = set()
+
+    async def __call__(self, upstream: str, content: Json) -> None:
+        """Take the whole answer, or one event of it. Raises as `Ownership.record`."""
+        if isinstance(content, dict) and isinstance(content.get("response"), dict):
+            content = content["response"]
+        new = set(self._makings.found(self._account_id, upstream, content)) - self._known
+        if new:
+            await self._ownership.record(new)
+            self._known |= new
 
 
 class Ownership:

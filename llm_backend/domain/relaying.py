@@ -14,8 +14,7 @@ from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.errands import Errand
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.limits import Asked, Limits, Permit
-from llm_backend.domain.naming import Named, made
-from llm_backend.domain.ownership import Ownership
+from llm_backend.domain.ownership import Makings, Ownership
 from llm_backend.errors import InvalidRequest, Json, NotFound, UpstreamFailed, UpstreamInvalid, UpstreamRejected
 from llm_backend.errors import UpstreamUnreachable as Unreachable
 from llm_backend.storage.upstream_objects import UpstreamObject
@@ -89,26 +88,29 @@ class Relaying:
         self._upstreams = upstreams
         self._usual = usual
 
-    async def place(self, errand: Errand, wish: Wish) -> Place:
-        """Who is to be asked.
+    async def where(self, errand: Errand, wish: Wish) -> str | None:
+        """The upstream that keeps what the request names; None where it names nothing that is known.
 
         Raises NotFound for an object that is not the account's own, and InvalidRequest for what is not relayed.
         """
         for name, reason in errand.refused.items():
             if wish.arguments.get(name) or (isinstance(wish.body, dict) and wish.body.get(name)):
                 raise InvalidRequest(reason, param=name, code="unsupported_value")
-        named = list(errand.named(wish.arguments, wish.body))
-        where = await self.ownership.where(wish.caller.account_id, named)
+        return await self.ownership.where(wish.caller.account_id, list(errand.named(wish.arguments, wish.body)))
+
+    async def place(self, errand: Errand, wish: Wish) -> Place:
+        """Who is to be asked. Raises as `where`, ModelNotFound, and PermissionDenied for the model."""
+        where = await self.where(errand, wish)
         model = wish.body.get("model") if isinstance(wish.body, dict) else None
         if isinstance(model, str):
-            return await self._by_model(wish, model, where, named)
-        name = where or self._usual or self._upstreams.default.name
+            plan = await self._catalogue.plan(model, wish.caller.allows)
+            route = (plan if where is None else plan.only_at(where)).route
+            return Place(route.upstream, route.upstream_model)
         try:
-            return Place(self._upstreams.get(name))
+            return Place(self._upstreams.get(where or self._usual or self._upstreams.default.name))
         except KeyError:
             # It was taken out of the configuration, and everything there with it.
-            param = named[0].param if named else None
-            raise NotFound("What the request names is at an upstream that is no longer there.", param=param) from None
+            raise NotFound("What the request names is at an upstream that is no longer there.") from None
 
     async def answer(self, errand: Errand, wish: Wish) -> Answer:
         """The upstream's answer in one piece; what it made is the account's, what it deleted is forgotten.
@@ -159,14 +161,6 @@ class Relaying:
             yield permit
         finally:
             await permit.settle(0)
-
-    async def _by_model(self, wish: Wish, model: str, where: str | None, named: list[Named]) -> Place:
-        wish.caller.may_use(model)
-        route = await self._catalogue.route(model)
-        if where not in (None, route.upstream.name):
-            message = f"'{named[0].param}' is kept by another upstream than the one that has the model."
-            raise InvalidRequest(message, param=named[0].param)
-        return Place(route.upstream, route.upstream_model)
 
     async def _asked(self, place: Place, errand: Errand, wish: Wish) -> Reply:
         call = Outbound(
@@ -225,21 +219,15 @@ class Download:
 
 def new_objects(errand: Errand, wish: Wish, upstream: str, content: Json) -> list[UpstreamObject]:
     """What an answer says was made. Raises UpstreamInvalid where it does not say what it was asked to make."""
-    found = dict.fromkeys(made(content, errand.makes))
-    own = next((each for kind, each in found if kind == errand.makes.get("id")), None)
-    if "id" in errand.makes and own is None:
+    found = makings(errand, wish.arguments).found(wish.caller.account_id, upstream, content)
+    if "id" in errand.makes and not found:
         raise UpstreamInvalid("The upstream's answer has no id.", outcome_unknown=True, should_retry=False)
-    above = str(wish.arguments[errand.path_ids[-1].argument]) if errand.path_ids else None
-    account = wish.caller.account_id
-    return [
-        UpstreamObject(account, upstream, kind, each, _parent(kind, above if each == own else own or above))
-        for kind, each in found
-    ]
+    return found
 
 
-def _parent(kind: str, object_id: str | None) -> str | None:
-    """What an object goes with: what has a collection of its own outlives all others."""
-    return object_id if "." in kind else None
+def makings(errand: Errand, arguments: Mapping[str, Any]) -> Makings:
+    """What answers of a request tell of."""
+    return Makings(errand.makes, str(arguments[errand.path_ids[-1].argument]) if errand.path_ids else None)
 
 
 def parsed(raw: bytes, *, is_json: bool) -> tuple[Json, bytes]:

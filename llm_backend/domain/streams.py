@@ -93,6 +93,7 @@ class StreamedAnswer(PipedAnswer):
             self._tally.see(admitted.chunk)
             if self._cut_at is not None and self._tally.deltas > self._cut_at:
                 raise RanAway
+            await self._note(admitted.chunk)
             if admitted.payloads:
                 self._begin(reply)
             for payload in admitted.payloads:

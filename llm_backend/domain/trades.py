@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from llm_backend.domain.bench import Bench
-from llm_backend.domain.fitting import Continuing, Fitting, Reading
+from llm_backend.domain.fitting import Compacting, Continuing, Fitting, Reading
 from llm_backend.domain.media import Hearing, Pictures, Speech
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
@@ -116,6 +116,13 @@ MODERATIONS = Trade(
     tells_usage=False,
     usual=Usual("omni-moderation-latest", ("moderation",)),
 )
+RESPONSES = Trade(
+    path="/responses",
+    sizing=Fitting,
+    contents="output",
+    events=typed("response.completed", "response.incomplete", "response.failed"),
+)
+COMPACTIONS = Trade(path="/responses/compact", sizing=Compacting, contents="output")
 SPEECH = Trade(path="/audio/speech", sizing=Speech, events=typed("speech.audio.done", is_named=False))
 TRANSCRIPTIONS = Trade(
     path="/audio/transcriptions",

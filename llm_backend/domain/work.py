@@ -28,6 +28,23 @@ Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
 
 
+Note = Callable[[str, Json], Awaitable[None]]
+"""Is told what an upstream, by its name, says of an answer, before the client is: all of it, or an event of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a request has to do with objects that upstreams keep."""
+
+    upstream: str | None = None
+    """Who keeps those that it names; None: it names none."""
+    note: Note | None = None
+    """Remembers those that its answer makes."""
+
+
+NONE_HELD = Holdings()
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """What a caller asks of an upstream: one request, whatever the number of attempts."""
@@ -53,6 +70,9 @@ class Work:
     """What is sent in place of the body, which then holds its text fields; the exchange keeps it while it needs it."""
     accept: str | None = None
     """The media type that is asked for, where it is neither JSON nor events."""
+    query: str = ""
+    """Encoded, without its `?`."""
+    holdings: Holdings = NONE_HELD
     once: Once | None = None
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
 

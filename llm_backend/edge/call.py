@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope
 from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
-from llm_backend.domain.work import Work
+from llm_backend.domain.work import NONE_HELD, Holdings, Work
 from llm_backend.edge.forms import Upload
 from llm_backend.errors import Json
 from llm_backend.upstream.forms import Form
@@ -44,6 +44,10 @@ class Call:
     """The form, once it is read; closed when the request ends."""
     arguments: dict[str, Any] = field(default_factory=dict)
     """The typed path and query parameters, under Python names (`include[]` is `include`)."""
+    query: str = ""
+    """What of the query an upstream gets, encoded."""
+    holdings: Holdings = NONE_HELD
+    """What it has to do with objects that upstreams keep."""
     log: dict[str, Any] = field(default_factory=dict)
     """What the access log's line says besides the usual."""
     once: Once | None = None
@@ -96,6 +100,8 @@ class Call:
             streamed,
             form=self.form,
             accept=accept,
+            query=self.query,
+            holdings=self.holdings,
             once=self.once,
         )
 

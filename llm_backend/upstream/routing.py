@@ -6,7 +6,14 @@ from hashlib import blake2b
 from math import log
 from random import random
 
-from llm_backend.errors import LLMBackendError, Overloaded, UpstreamFailed, UpstreamRejected, UpstreamTimedOut
+from llm_backend.errors import (
+    InvalidRequest,
+    LLMBackendError,
+    Overloaded,
+    UpstreamFailed,
+    UpstreamRejected,
+    UpstreamTimedOut,
+)
 from llm_backend.upstream.models import Model
 from llm_backend.upstream.upstream import Upstream
 
@@ -78,6 +85,14 @@ class Plan:
         self._waiting = sorted(routes, key=lambda route: not route.is_promising)
         self._tried = 1
         self._go(self._waiting[0])
+
+    def only_at(self, upstream: str) -> "Plan":
+        """The same without those who do not have what the request names. Raises InvalidRequest where nobody is left."""
+        there = [route for route in (self.route, *self._waiting) if route.upstream.name == upstream]
+        if not there:
+            message = "What the request names is kept by another upstream than the one that has the model."
+            raise InvalidRequest(message, param="model")
+        return Plan(there)
 
     def after(self, error: LLMBackendError, *, remaining_seconds: float, opened: bool = False) -> float | None:
         """Decide on the next attempt, after one that failed by `error`: seconds until it, or None where there is none.

@@ -93,11 +93,11 @@ async def test_what_is_not_served_is_said_once_and_not_tried_again(platform: Run
     http = openai.DefaultAsyncHttpxClient(event_hooks={"request": [note]})
     async with AsyncOpenAI(base_url=platform.base_url, api_key=platform.key, http_client=http) as sdk:
         with pytest.raises(openai.InternalServerError) as raised:
-            await sdk.responses.create(model="echo", input="Hi")
+            await sdk.batches.create(completion_window="24h", endpoint="/v1/embeddings", input_file_id="file-1")
 
     assert (raised.value.status_code, raised.value.code) == (501, "not_served")
-    assert "chat completions" in raised.value.message
-    assert sent == ["/v1/responses"]
+    assert "one by one" in raised.value.message
+    assert sent == ["/v1/batches"]
 
 
 async def test_an_unknown_path_is_not_found_in_openais_envelope(client: AsyncOpenAI) -> None:

@@ -81,13 +81,20 @@ def test_a_form_too_long_for_its_operation_is_refused_while_it_arrives(client: W
     assert client.answer().error()["code"] == "request_too_large"
 
 
-@pytest.mark.parametrize("path", [PATHS["createPlain"], "/unheard-of"])
-def test_an_operation_that_declares_no_form_takes_none(client: Wire, path: str) -> None:
-    client.send(head(path, len(GOOD)) + GOOD)
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", PATHS["createPlain"], 415, "unsupported_media_type"),
+        ("PUT", PATHS["createThing"], 405, "method_not_allowed"),
+        ("POST", "/unheard-of", 404, "not_found"),
+    ],
+)
+def test_a_form_that_nobody_declares_is_not_read(client: Wire, method: str, path: str, status: int, code: str) -> None:
+    client.send(head(path, len(GOOD)).replace(b"POST", method.encode()) + GOOD)
 
     answer = client.answer()
 
-    assert (answer.status, answer.error()["code"]) == (415, "unsupported_media_type")
+    assert (answer.status, answer.error()["code"]) == (status, code)
 
 
 def test_an_operation_may_take_both_each_with_its_limit(client: Wire) -> None:

@@ -19,6 +19,7 @@ from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.errands import Errand
 from llm_backend.errors import Json
+from llm_backend.handlers.relayed import METERED
 from llm_backend.resources import resource
 from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.faulty import FaultyUpstream
@@ -57,6 +58,12 @@ class Case:
         return {
             each.argument: f"own-{each.kind or each.name}".replace(".", "-") for each in self.errand.path_ids
         } | other
+
+    @property
+    def body(self) -> Json:
+        """The smallest JSON body, which names a model where that is what is charged; None where it takes none."""
+        body = body_of(DOCUMENT, self.operation, OWN)
+        return body | {"model": "m"} if (self.errand.method, self.errand.path) in METERED else body
 
     @property
     def answer(self) -> Json:
@@ -121,7 +128,7 @@ async def client(relaying: Running) -> AsyncIterator[httpx.AsyncClient]:
 
 async def ask(client: httpx.AsyncClient, case: Case, arguments: dict[str, str], **also: Any) -> httpx.Response:
     """The answer to the smallest request of the operation."""
-    body = also.pop("json", body_of(DOCUMENT, case.operation, OWN))
+    body = also.pop("json", case.body)
     return await client.request(case.errand.method, case.errand.url(arguments), json=body, **also)
 
 
@@ -151,7 +158,7 @@ async def test_a_request_for_what_is_ones_own_goes_up_as_it_was_validated(
     sent = dict(parse_qsl(query))
     declared = {each.name for each in case.errand.query}
     assert sent == ({"limit": "100" if case.errand.lists else "3"} if "limit" in declared else {})
-    assert (received.json if received.body else None) == body_of(DOCUMENT, case.operation, OWN)
+    assert (received.json if received.body else None) == case.body
     if case.errand.lists is None:
         assert answer.content in (b"", *[upstream_body(case)])
     if case.errand.gives == "binary":
@@ -179,7 +186,7 @@ async def test_what_is_anothers_is_not_there_in_a_path(
     assert upstream.requests == []
 
 
-WITH_BODY = [case for case in CASES if body_of(DOCUMENT, case.operation, OWN) is not None]
+WITH_BODY = [case for case in CASES if case.body is not None]
 
 
 @pytest.mark.parametrize("case", WITH_BODY, ids=str)
@@ -187,7 +194,7 @@ async def test_what_is_anothers_is_not_there_anywhere_in_a_body(
     client: httpx.AsyncClient, upstream: FaultyUpstream, case: Case
 ) -> None:
     upstream.forget()
-    body = body_of(DOCUMENT, case.operation, OWN)
+    body = case.body
     odd = {"odd": [{"vector_store_ids": ["own-vector_stores", "foreign-vector_stores"]}]}
 
     answer = await ask(client, case, case.arguments(), json=body | odd)

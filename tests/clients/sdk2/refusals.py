@@ -37,7 +37,9 @@ def main(base_url: str, key: str) -> None:
             "body": raised(lambda: chat.create(model="echo", messages=WRONG)),
             "field": raised(lambda: chat.create(model="echo", messages=HI, extra_body={"api_base": "x"})),
             "model": raised(lambda: chat.create(model="gpt-9", messages=HI)),
-            "operation": raised(lambda: sdk.responses.create(model="echo", input="Hi")),
+            "operation": raised(
+                lambda: sdk.batches.create(completion_window="24h", endpoint="/v1/embeddings", input_file_id="f")
+            ),
             "upstream": raised(lambda: chat.create(model="echo-fault-500", messages=HI)),
             "broken_off": broken_off(sdk),
         }
