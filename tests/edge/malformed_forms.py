@@ -75,6 +75,7 @@ MALFORMED: dict[str, Malformed] = {
     ),
     "too large by its length": Malformed(b"", 413, "request_too_large", length=FORM_LIMIT + 1),
     "a long head": Malformed(form(field("a", b"x", "X-A: " + "a" * 9_000))),
+    "a head of long lines": Malformed(form(field("a", b"x", *[f"X-{n}: {'a' * 3_000}" for n in range(3)]))),
     "a long header name": Malformed(form(field("a", b"x", "X" * 9_000 + ": a"))),
     "many header lines": Malformed(form(field("a", b"x", *[f"X-{n}: a" for n in range(20)]))),
     "a header line without colon": Malformed(form(field("a", b"x", "nothing"))),

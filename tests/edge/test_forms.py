@@ -1,9 +1,7 @@
 import json
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from errno import ENOSPC
 from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,13 +10,14 @@ from hypothesis import strategies as st
 from starlette.types import Message
 from structlog.testing import capture_logs
 
-from llm_backend.edge.forms import FILES_IN_MEMORY, Upload
+from llm_backend.edge.forms import FILES_IN_MEMORY, PARTS, Upload
 from llm_backend.edge.guard import Patience
 from llm_backend.edge.intake import Departed, Intake
 from llm_backend.edge.server import Server, Serving
 from llm_backend.errors import InvalidForm, Unavailable
 from llm_backend.upstream.forms import Form, Part, Stretch
 from tests.edge.form_app import FORM_LIMIT, PATHS, FormApp
+from tests.edge.form_files import temporary_files
 from tests.edge.malformed_forms import BOUNDARY, GOOD, MALFORMED, TYPE, Malformed, field, form
 from tests.edge.wire import Wire, running, wire
 
@@ -178,6 +177,13 @@ async def test_a_file_is_closed_when_its_form_ends_badly(upload: Callable[[], Up
     assert temporary_files() <= before
 
 
+async def test_parts_are_counted_however_their_boundaries_arrive() -> None:
+    body = form(*[field(f"f{n}") for n in range(PARTS + 1)])
+
+    with pytest.raises(InvalidForm, match=f"at most {PARTS} parts"):
+        await of([body[at : at + 1] for at in range(len(body))]).read()
+
+
 async def test_a_disk_without_room_is_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(ENOSPC, "No space left on device")
@@ -218,15 +224,6 @@ async def test_a_form_is_the_same_however_its_bytes_arrive(contents: list[tuple[
         assert in_memory <= FILES_IN_MEMORY
     finally:
         read.close()
-
-
-def temporary_files() -> set[str]:
-    """Those of this process that are open and have no name."""
-    found = set()
-    for place in Path("/proc/self/fd").iterdir():
-        with suppress(FileNotFoundError):  # the folder's own
-            found.add(str(place.readlink()))
-    return {target for target in found if target.endswith("(deleted)")}
 
 
 def of(pieces: list[bytes], *, leaves: bool = False) -> Upload:

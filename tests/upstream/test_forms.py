@@ -1,8 +1,6 @@
 import tempfile
 from collections.abc import Iterator
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from typing import IO, cast
+from typing import IO
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from llm_backend.upstream.forms import PIECE, Form, Held, Part, Stretch
 from llm_backend.upstream.wire import Outbound
 from tests.upstream.asking import connected
+from tests.upstream.form_reading import read
 from tests.upstream.raw import answer, raw_upstream
 
 SOUND = bytes(range(251)) * (5 * PIECE // 251 + 1)
@@ -28,22 +27,6 @@ async def written(form: Form) -> bytes:
     pieces = [piece async for piece in form.chunks()]
     assert all(0 < len(piece) <= PIECE for piece in pieces)
     return b"".join(pieces)
-
-
-def read(content_type: str, body: bytes) -> list[tuple[str | None, str | None, str, bytes]]:
-    """Name, file name, media type and content of each part, as the standard library reads them."""
-    head = f"content-type: {content_type}\r\n\r\n".encode()
-    message = message_from_bytes(head + body, policy=policy.HTTP)
-    assert not message.defects
-    return [
-        (
-            cast(str | None, part.get_param("name", header="content-disposition")),
-            part.get_filename(),
-            part.get_content_type(),
-            cast(bytes, part.get_payload(decode=True)),
-        )
-        for part in cast(list[EmailMessage], message.get_payload())
-    ]
 
 
 async def test_a_form_is_written_with_its_length_as_often_as_it_is_read(file: IO[bytes]) -> None:
