@@ -39,6 +39,9 @@ __all__ = ["GRACE_LIMIT_SECONDS", "KEY_PATTERN", "Keys", "NewKey", "make_key", "
 
 T = TypeVar("T")
 
+USUAL = {"trusted_frontend": False, "end_user_renewal": "never"}
+"""What a key has that nobody said anything of."""
+
 KEY_FIELDS = frozenset({"expires_at", "name", "scopes"})
 """What every new key is given."""
 
@@ -237,7 +240,7 @@ class Keys:
         now = self._clock.now()
         old = await key_changes.in_use(session, public_id, account_id, now)
         may = {name: getattr(old, name) for name in KeyChanges.__annotations__}
-        may = {name: value for name, value in may.items() if value is not None}
+        may = {name: value for name, value in may.items() if value is not None and value != USUAL.get(name)}
         made = await self._add(session, old.account_id, make_key(), may, by)
         await key_changes.retire(session, old, made.key.public_id, grace_seconds, by, now)
         return made
