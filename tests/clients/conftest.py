@@ -44,6 +44,16 @@ async def platform(shared: Running) -> Running:
 
 
 @pytest_asyncio.fixture(loop_scope="module")
+async def stranger(shared: Running) -> AsyncIterator[AsyncOpenAI]:
+    """The SDK with the key of another account of the same server."""
+    clock = SystemClock()
+    keys = Keys(shared.database, await unlock(shared.database, SECRET_KEY, clock), clock)
+    _, key = await Accounts(shared.database, clock).create_with_key(token_hex(8), keys)
+    async with AsyncOpenAI(base_url=shared.base_url, api_key=key.text) as sdk:
+        yield sdk
+
+
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(platform: Running) -> AsyncIterator[AsyncOpenAI]:
     """The official SDK, as its users make it: with another base URL."""
     async with AsyncOpenAI(base_url=platform.base_url, api_key=platform.key) as sdk:

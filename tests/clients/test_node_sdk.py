@@ -68,14 +68,10 @@ async def test_an_upstream_that_fails_and_a_client_that_leaves_are_told_as_what_
         ("failed", "void", "upstream_error"): 3,
         ("failed", "estimated", "client_disconnected"): 2,
         ("incomplete", "estimated", "client_disconnected"): 2,
-        ("incomplete", "estimated", "upstream_unreachable"): 2,
-        ("incomplete", "estimated", "upstream_error"): 2,
-        ("incomplete", "estimated", "upstream_invalid_response"): 2,
+        ("incomplete", "estimated", "upstream_unreachable"): 3,
+        ("incomplete", "estimated", "upstream_error"): 3,
+        ("incomplete", "estimated", "upstream_invalid_response"): 3,
         ("incomplete", "reported", "upstream_invalid_response"): 1,
-        # Pictures of which none was finished.
-        ("failed", "estimated", "upstream_unreachable"): 1,
-        ("failed", "estimated", "upstream_error"): 1,
-        ("failed", "estimated", "upstream_invalid_response"): 1,
     }
 
 
@@ -95,3 +91,13 @@ async def test_pictures_sounds_and_judgements_come_whole_streamed_and_from_files
     }
     units = [(record.images, record.seconds, record.characters) for record in records]
     assert tuple(map(sum, zip(*units, strict=True))) == (11, 7, 66)
+
+
+async def test_objects_that_the_upstream_keeps_are_made_found_and_forgotten(platform: Running) -> None:
+    await passed("objects", platform)
+
+
+async def test_responses_are_relayed_and_charged_whole_streamed_and_gone_on_with(platform: Running) -> None:
+    await passed("responses", platform)
+
+    assert await endings(platform) == {("completed", "reported", None): 8}
