@@ -1,17 +1,13 @@
 """How much one request may use, and has used: what operations count differently."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from itertools import starmap
-
-import orjson
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.granting import Ask, Grant
 from llm_backend.domain.usage import Price, Usage
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
-from llm_backend.upstream.forms import Form, Part
+from llm_backend.upstream.forms import Form
 from llm_backend.upstream.routing import Route
 
 
@@ -50,13 +46,8 @@ class Sizing(ABC):
 
     def sent(self, grant: Grant) -> dict[str, Json] | Form:  # noqa: ARG002 (most are sent as they are)
         """The body to send, with the upstream's name for the model."""
-        form = self._work.form
-        if form is not None:
-            sent = {part.name.partition("[")[0] for part in form.parts} | {"model"}
-            texts = [
-                text for name, value in self._work.body.items() if name not in sent for text in _texts(name, value)
-            ]
-            return form.replaced(model=self._route.upstream_model).joined(*starmap(Part.text, texts))
+        if self._work.form is not None:
+            return self._work.form.replaced(model=self._route.upstream_model)
         return {**self._work.body, "model": self._route.upstream_model}
 
     def cut_at(self, grant: Grant) -> int | None:  # noqa: ARG002 (most cannot run away)
@@ -69,17 +60,3 @@ class Sizing(ABC):
 
     def learn(self, reported: Usage, received: int) -> None:  # noqa: B027 (most learn nothing)
         """Take into account what the upstream says was used for so many bytes."""
-
-
-def _texts(name: str, value: Json) -> Iterator[tuple[str, str]]:
-    """The text fields by which a form says `value`."""
-    if isinstance(value, list):
-        yield from ((f"{name}[]", _text(each)) for each in value)
-    elif isinstance(value, dict):
-        yield from ((f"{name}[{key}]", _text(each)) for key, each in value.items())
-    else:
-        yield name, _text(value)
-
-
-def _text(value: Json) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()

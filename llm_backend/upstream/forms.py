@@ -87,10 +87,6 @@ class Form:
         added = [Part.text(name, value) for name, value in fields.items() if value is not None]
         return Form((*added, *kept), self._held)
 
-    def joined(self, *parts: Part) -> "Form":
-        """The form with these parts before its own; its file is shared as by `replaced`."""
-        return Form((*parts, *self.parts), self._held)
-
     @property
     def content_type(self) -> str:
         """The media type, with the boundary."""

@@ -11,10 +11,10 @@ import pytest_asyncio
 
 from llm_backend.edge.forms import FILES_IN_MEMORY
 from llm_backend.upstream.forms import Form, Part
-from tests.edge.form_files import temporary_files
+from tests.edge.test_forms import temporary_files
 from tests.faulty import FaultyUpstream, Hang, error
 from tests.serving import Running, serving
-from tests.upstream.form_reading import read
+from tests.upstream.test_forms import read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -28,12 +28,7 @@ async def one(
 ) -> AsyncIterator[tuple[Running, FaultyUpstream]]:
     folder = tmp_path_factory.mktemp("forms")
     shutil.copy(migrated_file, folder / "forms.db")
-    models = """
-[models.ears]
-upstream_model = "whisper-9"
-[models.tuned]
-defaults = { temperature = 0.2, language = "de", "include" = ["logprobs"], chunking_strategy = { type = "server_vad" } }
-"""
+    models = "[models.ears]\nupstream_model = 'whisper-9'\n"
     async with FaultyUpstream() as upstream:
         url, key = upstream.base_url, "sk-upstream-canary-0123456789abcdef"
         database = f"sqlite:///{folder / 'forms.db'}"
@@ -82,22 +77,6 @@ async def test_a_form_reaches_the_upstream_whole_under_its_own_name_for_the_mode
         ("model", None, "text/plain", b"whisper-9"),
         ("temperature", None, "text/plain", b"0.5"),
         ("timestamp_granularities[]", None, "text/plain", b"word"),
-    ]
-
-
-async def test_what_a_model_takes_by_default_is_sent_in_forms_too(server: Running, asked: FaultyUpstream) -> None:
-    asked.answers(SAID)
-
-    await transcribed(server, form(SOUND, ("language", "en")).replaced(model="tuned"))
-
-    received = asked.requests[0]
-    sent = read(received.headers["content-type"], received.body)
-    assert sorted((name, said) for name, _, _, said in sent if name != "file") == [
-        ("chunking_strategy[type]", b"server_vad"),
-        ("include[]", b"logprobs"),
-        ("language", b"en"),
-        ("model", b"tuned"),
-        ("temperature", b"0.2"),
     ]
 
 
