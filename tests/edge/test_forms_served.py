@@ -11,10 +11,10 @@ import pytest_asyncio
 
 from llm_backend.edge.forms import FILES_IN_MEMORY
 from llm_backend.upstream.forms import Form, Part
-from tests.edge.test_forms import temporary_files
+from tests.edge.form_files import temporary_files
 from tests.faulty import FaultyUpstream, Hang, error
 from tests.serving import Running, serving
-from tests.upstream.test_forms import read
+from tests.upstream.form_reading import read
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
