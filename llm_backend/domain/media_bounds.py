@@ -6,6 +6,7 @@ The likely is charged where the upstream does not say.
 from llm_backend.domain.bounds import Sizes, choices, is_whole, prompt_bound
 from llm_backend.domain.sounds import Sound
 from llm_backend.domain.usage import Usage
+from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 
 PICTURES = ("image", "images", "mask")
@@ -101,6 +102,6 @@ def _spoken(seconds: float, body: Json) -> int:
 
 
 def _number(body: Json, name: str) -> int:
-    """A field that not every operation checks: 0 where it is no number."""
+    """A field that not every operation checks: 0 where it is no number, and no more than there can be."""
     value = body.get(name)
-    return int(value) if is_whole(value) else 0
+    return int(min(value, MOST_TOKENS)) if is_whole(value) else 0

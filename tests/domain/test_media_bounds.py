@@ -15,6 +15,7 @@ from llm_backend.domain.media_bounds import (
 )
 from llm_backend.domain.sounds import Sound
 from llm_backend.domain.usage import Usage
+from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 
 SIZES = Sizes(image_tokens=700, made_image_tokens=1_000, audio_tokens_per_minute=600)
@@ -28,6 +29,7 @@ PROMPT = TOKENS_AROUND + len("Ein Fuß")
         ({"n": 3}, 0, 3_000, 3),
         ({"n": 2, "partial_images": 3}, 0, 2_600, 2),
         ({"n": 2, "frame_count": 4}, 0, 8_000, 2),
+        ({"frame_count": 1e300}, 0, 1_000 * MOST_TOKENS, 1),
         # Where an operation does not know the field, it may be anything.
         ({"partial_images": "abc", "frame_count": [1]}, 40, 1_000, 1),
         ({"image": "a.png"}, 1_700, 1_000, 1),
