@@ -218,7 +218,8 @@ class Attempts:
 
     def _sized(self) -> Sizing:
         """What the request may use on the route at hand, with what is set there where the client says nothing."""
-        defaults = self.route.model.defaults if self.route.model else {}
+        # A form goes on as it came.
+        defaults = self.route.model.defaults if self.route.model and self._work.form is None else {}
         body = completed(self._work.body, defaults)
         work = self._work if body is self._work.body else replace(self._work, body=body)
         return self._trade.sizing(work, self.route, self._bench)
