@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, Table, Text, and_, cast, false, func, insert, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.budgets import END_USER
 from llm_backend.storage.tables import (
     account,
     account_user,
@@ -178,6 +179,10 @@ def _of_user(kind: Kind, code: str) -> ColumnElement[bool]:
     """A user's own row and what tells of the user; the chats and keys are the account's."""
     if kind.table is account_user:
         return account_user.c.code == code
+    if kind.table is budget:
+        return budget.c.subject == f"{END_USER}{code}"
+    if kind.table is budget_period:
+        return budget_period.c.budget_id.in_(select(budget.c.id).where(budget.c.subject == f"{END_USER}{code}"))
     if kind.table in {usage_record, usage_day}:
         named: ColumnElement[bool] = kind.table.c.end_user == code
         return named

@@ -3,17 +3,23 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+import orjson
 import pytest
 from sqlalchemy import select
 
 from llm_backend.domain import budgets, end_users
+from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.end_users import EndUser, EndUserTerms
 from llm_backend.domain.entries import Granted, Reserve
+from llm_backend.domain.exports import Exports
 from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.users import Users
 from llm_backend.errors import BudgetExhausted, TooManyEndUsers
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
+from llm_backend.storage.dumps import Scope
 from llm_backend.storage.invariants import violations
 from llm_backend.storage.tables import budget, budget_period, usage_record
 from tests.domain.booked import TERMS, Books
@@ -141,6 +147,23 @@ async def test_an_account_has_no_more_end_users_than_it_may(
 
     assert await books.ledger.reserve(asks(books, 1, "bob"))
     assert set(await standing(books)) == {"", "user:alice", "user:bob"}
+
+
+async def test_what_is_known_of_one_user_has_the_end_users_budget_and_nobody_elses(
+    database: Database, tmp_path: Path
+) -> None:
+    books = await Books.of(database, token_limit=100)
+    for name in ("alice", "bob"):
+        await books.ledger.reserve(asks(books, 1, name))
+    await Users(database, SystemClock()).create("alice", "Alice", books.account.id)
+
+    with (tmp_path / "file").open("wb") as out:
+        await Exports(database, SystemClock()).write(Scope(user_code="alice"), out)
+
+    lines = [orjson.loads(line) for line in (tmp_path / "file").read_bytes().splitlines()]
+    told = {line["kind"]: line["row"] for line in lines[1:-1]}
+    assert (told["budget"]["subject"], told["budget_period"]["reserved_tokens"]) == ("user:alice", 1)
+    assert (lines[-1]["counts"]["budget"], lines[-1]["counts"]["budget_period"]) == (1, 1)
 
 
 async def test_a_request_of_a_key_that_is_not_trusted_costs_no_statement_more(
