@@ -48,7 +48,8 @@ def _lines(settings: "Settings", key: str | None, url: str) -> Iterator[str]:
 
 def _model(settings: "Settings") -> str:
     """One that surely may be called: with models configured there are no others."""
-    configured = (settings.default_model, *settings.models, *settings.aliases)
+    named = (name for name in settings.models if not name.endswith("*"))
+    configured = (settings.default_model, *named, *settings.aliases)
     known = next(filter(None, configured), "echo" if settings.upstream.url is None else None)
     return known or asyncio.run(_listed(settings)) or UNKNOWN_MODEL
 

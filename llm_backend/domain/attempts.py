@@ -95,9 +95,15 @@ class Attempts:
                 if not await self._goes_on(error):
                     raise
 
-    async def reopens(self, error: LLMBackendError) -> bool:
-        """Whether to open once more, after an answer of which nothing was used ended in `error`; it is settled."""
-        return await self._goes_on(error, opened=True)
+    async def gives_way(self, error: LLMBackendError) -> bool:
+        """Whether somebody else is to be asked, after an answer that failed by `error` before anything of it was used.
+
+        Then nobody is charged for it: one request has one answer, and one charge.
+        """
+        if self._next_after(error, opened=True) is None:
+            return False
+        await self.settle(NOTHING_USED, Ending.failed(error), "void")
+        return True
 
     async def settle(self, usage: Usage, ending: Ending, basis: Basis | None = None, kept: Kept | None = None) -> None:
         """Settle the attempt at hand, if there is one; its basis follows from where `usage` comes from."""
@@ -157,12 +163,17 @@ class Attempts:
 
         Raises what the one before it ended in, where there is no room for another.
         """
-        try:
-            return await self._reserved()
-        except (BudgetExhausted, RateLimited) as error:
-            if self._failed is None:
-                raise
-            raise self._failed from error
+        while True:
+            try:
+                return await self._reserved()
+            except (BudgetExhausted, RateLimited) as error:
+                # Who only stands in may be too dear or too busy; whoever comes after may not be.
+                if self._plan.passes_over():
+                    self._sizing = self._sized()
+                elif self._failed is None:
+                    raise
+                else:
+                    raise self._failed from error
 
     async def _reserved(self) -> Attempt:
         if self._work.is_large:
@@ -203,18 +214,24 @@ class Attempts:
     def _new_id(self) -> str:
         return uuid7(self._bench.clock.now())
 
-    async def _goes_on(self, error: LLMBackendError, *, opened: bool = False) -> bool:
+    async def _goes_on(self, error: LLMBackendError) -> bool:
         """Whether there is another attempt after one that failed by `error`, once its time has come."""
-        before, remaining = self.route, self._deadline - asyncio.get_running_loop().time()
-        pause = self._plan.after(error, remaining_seconds=remaining, opened=opened)
+        pause = self._next_after(error)
         if pause is None:
             return False
-        self._failed = error
-        if self.route is not before:
-            self._sizing = self._sized()
         with self._interruption.listening():
             await asyncio.sleep(pause)
         return True
+
+    def _next_after(self, error: LLMBackendError, *, opened: bool = False) -> float | None:
+        """Turn to whoever is asked next; seconds until then, None where nobody is."""
+        before, remaining = self.route, self._deadline - asyncio.get_running_loop().time()
+        pause = self._plan.after(error, remaining_seconds=remaining, opened=opened)
+        if pause is not None:
+            self._failed = error
+        if self.route is not before:
+            self._sizing = self._sized()
+        return pause
 
     def _sized(self) -> Sizing:
         """What the request may use on the route at hand, with what is set there where the client says nothing."""

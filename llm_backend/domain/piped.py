@@ -85,24 +85,21 @@ class PipedAnswer(Exchange):
 
     async def _talk(self) -> LLMBackendError | None:
         """Ask, pass on, settle. The error that the answer ended in, if any."""
-        ended_by: LLMBackendError | None = None
         while True:
+            ended_by: LLMBackendError | None = None
             try:
-                if ended_by is not None and not await self._attempts.reopens(ended_by):
-                    return ended_by
                 self._reply = await self._attempts.open()
             except LLMBackendError as error:
                 return error
-            ended_by = None
             try:
                 await self._relay(self._reply)
             except LLMBackendError as error:
                 ended_by = error
                 # Before the settlement, which may take its time: the upstream is not to go on meanwhile.
                 await self._reply.close()
-            await self._settle_stream(ended_by)
             # As long as the client has seen nothing, somebody else may answer.
-            if ended_by is None or self._begun.done():
+            if ended_by is None or self._begun.done() or not await self._attempts.gives_way(ended_by):
+                await self._settle_stream(ended_by)
                 return ended_by
 
     async def _let_go(self, *, is_whole: bool) -> None:

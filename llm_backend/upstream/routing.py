@@ -113,8 +113,19 @@ class Plan:
         if is_late or self._asked is None or reason not in self._asked.fallback_on:
             return None
         # What is wrong with the request for one model is so wherever that is served.
-        self._waiting = [route for route in self._waiting if not _is_same(route, self.route)]
+        self._waiting = self._of_others()
         return self._moved(self._waiting)
+
+    def passes_over(self) -> bool:
+        """Go on without asking the model at hand, where it only stands in; False where nobody is left."""
+        if self._asked is None or self.route.answering_model == self._asked.name:
+            return False
+        self._waiting = self._of_others()
+        return self._moved(self._waiting) is not None
+
+    def _of_others(self) -> list[Route]:
+        """What waits of other models than the one at hand."""
+        return [route for route in self._waiting if not _is_same(route, self.route)]
 
     def _after_failure(
         self, error: UpstreamFailed, remaining_seconds: float, elsewhere: Sequence[Route], *, opened: bool

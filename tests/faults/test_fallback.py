@@ -61,6 +61,12 @@ fallback = ["dearest"]
 [models.dearest]
 upstream = "second"
 output_microusd_per_million = 1_000_000_000_000
+[models.orphan-of-narrow]
+upstream = "first"
+fallback = ["narrow"]
+[models.narrow]
+upstream = "second"
+requests_per_minute = 1
 [models.mannered]
 upstream = "first"
 output_cap_field = "max_completion_tokens"
@@ -216,7 +222,7 @@ async def test_a_stream_that_fails_before_its_first_event_is_answered_by_another
 
     assert (answer.status, answer.said, answer.is_done) == (200, "Hello", True)
     failed, answered = await two.told()
-    assert failed[1:] == ("first", ("failed", "estimated", failed[2][2]))
+    assert failed[1:] == ("first", ("failed", "void", failed[2][2]))
     assert answered == ("main", "second", GOOD)
     assert {each["model"] for each in answer.events if each != "[DONE]"} == {"main"}
 
@@ -231,7 +237,7 @@ async def test_a_stream_that_fails_after_its_first_event_is_nobody_elses(two: Tw
     assert two.second.requests == []
 
 
-async def test_who_leaves_while_the_second_is_asked_is_charged_for_both_attempts(two: Two) -> None:
+async def test_who_leaves_while_the_second_is_asked_is_charged_for_that_alone(two: Two) -> None:
     two.first.raw(head(200, content_type=EVENTS), Cut)
     two.second.forget()
     two.second.streams(Hang)
@@ -242,12 +248,12 @@ async def test_who_leaves_while_the_second_is_asked_is_charged_for_both_attempts
 
     await two.running.quiet()
     assert [(upstream, record[:2]) for _, upstream, record in await two.told()] == [
-        ("first", ("failed", "estimated")),
+        ("first", ("failed", "void")),
         ("second", ("failed", "estimated")),
     ]
 
 
-async def test_each_attempt_is_reserved_and_charged_at_its_own_models_price(two: Two) -> None:
+async def test_the_attempt_that_answers_is_reserved_and_charged_at_its_own_models_price(two: Two) -> None:
     two.first.raw(head(200, content_type=EVENTS), Cut)
     two.second.forget()
     two.second.streams("Hello", chunk(finish="stop"), usage(3, 2))
@@ -255,12 +261,10 @@ async def test_each_attempt_is_reserved_and_charged_at_its_own_models_price(two:
 
     answer = await payer.asks(model="main", stream=True, max_tokens=10)
 
-    failed, answered = await payer.records()
+    records = await payer.records()
     assert answer.status_code == 200
-    assert failed.cost_microusd == failed.prompt_tokens > 0
-    assert answered.cost_microusd == 25
-    period = await payer.microusd()
-    assert period == (failed.cost_microusd + answered.cost_microusd, 0)
+    assert [record.cost_microusd for record in records] == [0, 25]
+    assert await payer.microusd() == (25, 0)
 
 
 async def test_a_model_that_is_too_dear_does_not_stand_in(two: Two) -> None:
@@ -376,3 +380,29 @@ async def test_a_wildcards_models_go_to_its_upstream_under_their_own_names(two: 
 
     assert answer.headers["x-llm-backend-model"] == "wild-and-new"
     assert [request.json["model"] for request in two.second.requests] == ["wild-and-new"]
+
+
+async def test_what_another_answered_is_told_again_under_the_same_idempotency_key(two: Two) -> None:
+    two.first.raw(head(200, content_type=EVENTS), Cut)
+    two.second.forget()
+    two.second.streams("Hello", chunk(finish="stop"), usage(3, 2))
+    body = saying("Hello there") | {"model": "main"}
+    key = {"idempotency-key": "who stands in"}
+
+    first = await asked(two.running, body, stream=True, **key)
+    await two.running.quiet()
+    again = await asked(two.running, body, stream=True, **key)
+
+    assert again.headers["idempotent-replayed"] == "true"
+    assert (again.status, again.body) == (200, first.body)
+    assert (len(two.first.requests), len(two.second.requests)) == (1, 1)
+
+
+async def test_a_model_with_limits_of_its_own_stands_in_within_them(two: Two) -> None:
+    two.first.answers({}, status=401)
+
+    answers = [await to(two, "orphan-of-narrow") for _ in range(2)]
+
+    assert [answer.status for answer in answers] == [200, 502]
+    assert answers[1].error["code"] == "upstream_auth_failed"
+    assert len(two.second.requests) == 1
