@@ -1,5 +1,6 @@
 """What an upstream keeps, as clients ask for it: made, found, listed, used, deleted, and each account its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
@@ -332,3 +333,48 @@ async def test_a_request_is_made_once_for_its_idempotency_key(
 
     assert (first.status_code, first.content) == (again.status_code, again.content)
     assert len(upstream.requests) == 1
+
+
+@ON_SQLITE
+@pytest.mark.parametrize(
+    ("path", "told", "said"),
+    [
+        ("/vector_stores", {"object": "vector_store"}, "has no id"),
+        ("/vector_stores", {"id": "../files"}, "has no id"),
+        ("/files", {"object": "list"}, "has no data"),
+        ("/files", [], "has no data"),
+    ],
+)
+async def test_an_answer_that_is_none_is_the_upstreams_fault(
+    client: httpx.AsyncClient, upstream: FaultyUpstream, path: str, told: Json, said: str
+) -> None:
+    await made_file(client, upstream, "file-1")
+    upstream.forget()
+    upstream.answers(told)
+
+    answer = await (client.get(path) if path == "/files" else client.post(path, json={}))
+
+    assert answer.status_code == 502
+    assert said in answer.json()["error"]["message"]
+
+
+async def test_what_was_made_for_a_client_that_left_is_its_own(
+    client: httpx.AsyncClient, upstream: FaultyUpstream, relaying: Running
+) -> None:
+    head, body, left = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n", b'{"id": "vs_1"}', asyncio.Event()
+    upstream.raw(head + b"content-length: %d\r\n\r\n" % len(body), left, body)
+
+    asking = asyncio.create_task(client.post("/vector_stores", json={}))
+    await upstream.received()
+    asking.cancel()
+    await asyncio.wait((asking,))
+    left.set()
+
+    async with asyncio.timeout(10):
+        while not await _is_known(relaying, "vs_1"):
+            assert upstream.requests
+
+
+async def _is_known(relaying: Running, store_id: str) -> bool:
+    ownership = relaying.services.relaying.ownership
+    return bool(await ownership.own(relaying.account_id, "openai", "vector_stores", [store_id]))

@@ -18,6 +18,7 @@ from llm_backend.contract.policy import read_policy
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.errands import Errand
+from llm_backend.domain.key_text import make_key, public_id_of
 from llm_backend.errors import Json
 from llm_backend.handlers.relayed import METERED
 from llm_backend.resources import resource
@@ -25,6 +26,7 @@ from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.faulty import FaultyUpstream
 from tests.serving import Running, serving
 from tests.whole.examples import FORM, body_of, form_of
+from tests.whole.good_requests import bearer
 
 POLICY = read_policy(resource("spec") / "policy.yaml")
 UNMETERED = tuple(tag for tag, ruling in POLICY.tags.items() if ruling.get("unmetered"))
@@ -248,4 +250,54 @@ async def test_a_form_names_nothing_of_anothers(client: httpx.AsyncClient, upstr
     answer = await client.post("/containers/own-containers/files", files={"file_id": (None, "foreign-files")})
 
     assert (answer.status_code, answer.json()["error"]["param"]) == (404, "file_id")
+    assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("who", "status"),
+    [
+        ("nothing", 401),
+        ("an unknown key", 401),
+        ("garbage", 401),
+        ("administrator", 401),
+        ("a revoked key", 401),
+        ("a key for models only", 403),
+    ],
+)
+async def test_whoever_may_not_ask_is_told_so_and_nobody_else_is_asked(
+    relaying: Running, upstream: FaultyUpstream, who: str, status: int
+) -> None:
+    upstream.forget()
+    keys = relaying.services.keys
+    narrow, revoked = await keys.create(relaying.account_id, scopes=("models",)), await keys.create(relaying.account_id)
+    await keys.revoke(public_id_of(revoked.text))
+    tokens = {
+        "nothing": None,
+        "an unknown key": make_key(),
+        "garbage": "' OR 1=1 --",
+        "administrator": relaying.admin_token,
+        "a revoked key": revoked.text,
+        "a key for models only": narrow.text,
+    }
+
+    async with httpx.AsyncClient(base_url=relaying.base_url, headers=bearer(tokens[who])) as client:
+        told = {case.operation.id: (await ask(client, case, case.arguments())).status_code for case in CASES}
+
+    assert told == dict.fromkeys(told, status)
+    assert upstream.requests == []
+
+
+async def test_another_account_finds_nothing_where_a_path_names_something(
+    relaying: Running, upstream: FaultyUpstream
+) -> None:
+    # Another one than owns the foreign things: it has nothing at all.
+    stranger = await Accounts(relaying.database, SystemClock()).create("a stranger")
+    key = await relaying.services.keys.create(stranger.id)
+    named = [case for case in CASES if any(each.kind for each in case.errand.path_ids)]
+    upstream.forget()
+
+    async with httpx.AsyncClient(base_url=relaying.base_url, headers=bearer(key.text)) as client:
+        told = {case.operation.id: (await ask(client, case, case.arguments())).status_code for case in named}
+
+    assert told == dict.fromkeys(told, 404)
     assert upstream.requests == []
