@@ -124,9 +124,12 @@ class Relaying:
                 raw = await reply.read()
             finally:
                 await reply.close()
-            content, strict = parsed(raw, is_json="json" in reply.headers.get("content-type", ""))
+            headers = told(reply.headers, permit)
+            if errand.gives == "binary":
+                return Answer(raw, headers, reply.headers.get("content-type", "application/octet-stream"))
+            content, strict = parsed(raw) if "json" in reply.headers.get("content-type", "") else (None, b"")
             await self._remember(errand, wish, place.upstream, content)
-            return Answer(strict, told(reply.headers, permit))
+            return Answer(strict, headers)
 
     async def download(self, errand: Errand, wish: Wish) -> "Download":
         """An answer of any length and type, which has to be closed. Raises as `answer`."""
@@ -141,7 +144,7 @@ class Relaying:
         """One page of a list, and its headers that may be told. Raises UpstreamInvalid where it is none."""
         reply = await self._asked(Place(upstream), errand, wish)
         try:
-            content, _ = parsed(await reply.read(), is_json=True)
+            content, _ = parsed(await reply.read())
         finally:
             await reply.close()
         if not isinstance(content, dict) or not isinstance(content.get("data"), list):
@@ -152,11 +155,17 @@ class Relaying:
     async def admitted(self, wish: Wish) -> AsyncIterator[Permit]:
         """Take one request of the rate limits of account, key and end user."""
         caller = wish.caller
-        request_id = uuid7(self._gate.clock.now())
-        limits = caller.limits_of_key, caller.limits_of_account
-        permit = await self._gate.limits.admit(
-            Asked(request_id, caller.account_id, caller.key_id, "", 0, *limits, end_user=caller.end_user)
+        asked = Asked(
+            uuid7(self._gate.clock.now()),
+            caller.account_id,
+            caller.key_id,
+            model="",
+            tokens=0,
+            of_key=caller.limits_of_key,
+            of_account=caller.limits_of_account,
+            end_user=caller.end_user,
         )
+        permit = await self._gate.limits.admit(asked)
         try:
             yield permit
         finally:
@@ -230,10 +239,8 @@ def makings(errand: Errand, arguments: Mapping[str, Any]) -> Makings:
     return Makings(errand.makes, str(arguments[errand.path_ids[-1].argument]) if errand.path_ids else None)
 
 
-def parsed(raw: bytes, *, is_json: bool) -> tuple[Json, bytes]:
-    """What the upstream said, and the same as strict JSON; nothing where it is no JSON. Raises UpstreamInvalid."""
-    if not is_json:
-        return None, b""
+def parsed(raw: bytes) -> tuple[Json, bytes]:
+    """What the upstream said, and the same as strict JSON. Raises UpstreamInvalid where it is none."""
     try:
         return json_text.read(raw)
     except orjson.JSONDecodeError:

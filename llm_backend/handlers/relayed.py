@@ -32,12 +32,12 @@ def relaying(errand: Errand) -> Relayed:
         wish = Wish(call.caller, call.arguments, call.body, call.headers, call.form)
         if trade is not None:
             return await _metered(call, call.caller, errand, wish, trade)
-        if errand.gives in ("binary", "events"):
+        if errand.gives == "events" or (errand.gives == "binary" and errand.method == "GET"):
             download = await call.services.relaying.download(errand, wish)
             return Downloading(call, download, is_stream=errand.gives == "events")
         asked = call.services.own_lists if errand.lists else call.services.relaying
         answer = await asked.answer(errand, wish)
-        return Response(answer.body, 200, {**answer.headers, "content-type": "application/json"})
+        return Response(answer.body, 200, {**answer.headers, "content-type": answer.media_type})
 
     return relayed
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import httpx
 import orjson
@@ -15,7 +16,7 @@ from llm_backend.domain.secrets import unlock
 from llm_backend.errors import Json
 from tests.databases import ON_SQLITE
 from tests.faulty import Cut, FaultyUpstream, chunk, completion, event
-from tests.serving import SECRET_KEY, Running
+from tests.serving import SECRET_KEY, Running, serving
 
 JSON = {"content-type": "application/json"}
 USED = {"input_tokens": 7, "output_tokens": 5, "total_tokens": 12}
@@ -378,3 +379,45 @@ async def test_what_was_made_for_a_client_that_left_is_its_own(
 async def _is_known(relaying: Running, store_id: str) -> bool:
     ownership = relaying.services.relaying.ownership
     return bool(await ownership.own(relaying.account_id, "openai", "vector_stores", [store_id]))
+
+
+@ON_SQLITE
+async def test_one_tenant_may_have_what_nobody_is_known_to_have_made(
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream
+) -> None:
+    toml = "[relay]\nunowned = true\nunmetered = ['realtime']\n"
+    upstream.answers({"id": "file-old", "object": "file"})
+    upstream.answers({"object": "list", "data": [{"id": "file-old"}], "has_more": False})
+    upstream.raw(b"HTTP/1.1 200 OK\r\ncontent-type: application/sdp\r\ncontent-length: 3\r\n\r\n", b"v=0")
+    base_url = upstream.base_url
+    async with serving(
+        database_url, tmp_path, toml=toml, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-upstream"
+    ) as running:
+        client = httpx.AsyncClient(base_url=running.base_url, headers=running.headers)
+        async with client:
+            found = await client.get("/files/file-old")
+            listed = await client.get("/files?limit=7")
+            call = await client.post(
+                "/realtime/calls", files={"sdp": (None, "v=0")}, headers={"idempotency-key": "call-1"}
+            )
+
+    assert (found.status_code, listed.json()["data"]) == (200, [{"id": "file-old"}])
+    assert upstream.requests[1].path == "/v1/files?limit=7"
+    assert (call.status_code, call.content, call.headers["content-type"]) == (200, b"v=0", "application/sdp")
+
+
+@ON_SQLITE
+async def test_what_is_relayed_counts_as_a_request(database_url: str, tmp_path: Path, upstream: FaultyUpstream) -> None:
+    upstream.answers({"id": "vs_1"})
+    toml = "[limits]\nkey_requests_per_minute = 1\n"
+    base_url = upstream.base_url
+    async with serving(
+        database_url, tmp_path, toml=toml, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-upstream"
+    ) as running:
+        client = httpx.AsyncClient(base_url=running.base_url, headers=running.headers)
+        async with client:
+            first = await client.post("/vector_stores", json={})
+            second = await client.get("/vector_stores/vs_1")
+
+    assert (first.status_code, first.headers["x-ratelimit-remaining-requests"]) == (200, "0")
+    assert (second.status_code, second.json()["error"]["code"]) == (429, "rate_limit_exceeded")
