@@ -17,6 +17,7 @@ EXPOSED = ", ".join(
         "retry-after",
         "retry-after-ms",
         "x-should-retry",
+        "content-disposition",
         "openai-processing-ms",
         "openai-version",
         *_RATE,

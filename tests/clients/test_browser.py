@@ -86,6 +86,13 @@ async def test_a_sound_is_taken_from_the_page_as_a_form_and_given_to_it(told: To
     assert told["heard"] == {"type": "audio/wav", "text": "one two three"}
 
 
+async def test_a_file_is_kept_for_the_page_read_by_its_name_and_deleted(told: Told) -> None:
+    kept = told["kept"]
+
+    assert (kept["text"], kept["deleted"]) == ("one two", True)
+    assert "attachment" in kept["disposition"]
+
+
 REFUSALS = {
     "wrong_key": (401, "invalid_api_key"),
     "no_model": (404, "model_not_found"),

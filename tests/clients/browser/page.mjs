@@ -79,6 +79,21 @@ const asks = {
     return { type: sound.type, text: (await heard.json()).text };
   },
 
+  async kept() {
+    const form = new FormData();
+    form.append('purpose', 'user_data');
+    form.append('file', new Blob(['one two']), 'notes.txt');
+    const authorization = headers(key).authorization;
+    const file = await (await fetch(`${base}/files`, { method: 'POST', headers: { authorization }, body: form })).json();
+    const content = await fetch(`${base}/files/${file.id}/content`, { headers: { authorization } });
+    const deleted = await fetch(`${base}/files/${file.id}`, { method: 'DELETE', headers: { authorization } });
+    return {
+      text: await content.text(),
+      disposition: content.headers.get('content-disposition'),
+      deleted: (await deleted.json()).deleted,
+    };
+  },
+
   wrong_key: async () => read(await fetch(`${base}/models`, { headers: headers('sk-lb-wrong') })),
 
   no_model: async () => read(await post('/chat/completions', { ...says('Hi'), model: 'gpt-9' })),
