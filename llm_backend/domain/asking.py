@@ -119,7 +119,6 @@ class Ask:
         form = form_of(chat)
         try:
             model = await self._model(chat)
-            self._work.caller.may_use(model)
             await self._put(form, model, turns(said))
         except LLMBackendError as error:
             known = told(error)
@@ -206,7 +205,7 @@ class Ask:
         return self._desk.catalogue.default_model or next(filter(seems_to_chat, listed), usual)
 
     async def _sizes(self, model: str) -> Sizes:
-        known = (await self._desk.catalogue.route(model)).model
+        known = (await self._desk.catalogue.plan(model, self._work.caller.allows)).route.model
         return Sizes(known.context_length, known.max_output_tokens) if known else Sizes(None, None)
 
     async def _read(self) -> tuple[Account, Conversation, list[Line]]:

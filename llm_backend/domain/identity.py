@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from llm_backend.domain.allowances import NONE, Allowance
 from llm_backend.domain.end_users import EndUser, EndUserTerms
-from llm_backend.errors import PermissionDenied
 
 EVERY_SCOPE = frozenset({"inference", "models"})
 """The scopes a key has unless it was made with fewer; `spec/policy.yaml` names the one each operation needs."""
@@ -33,8 +32,3 @@ class Caller:
     def allows(self, model: str) -> bool:
         """Whether it may name that model. An alias is a name of its own: it is allowed by itself, or not."""
         return self.models is None or model in self.models
-
-    def may_use(self, model: str) -> None:
-        """Raises PermissionDenied where the key is not for that model."""
-        if not self.allows(model):
-            raise PermissionDenied("This key may not use that model.", param="model", code="model_not_allowed")

@@ -6,12 +6,10 @@ from time import monotonic
 from llm_backend.errors import Json
 from llm_backend.upstream.listing import Listing
 from llm_backend.upstream.models import Model
-from llm_backend.upstream.offer import CHATBOT_UI_MODELS, Allows, Offer, no_such_model
+from llm_backend.upstream.offer import Allows, Offer, no_such_model
 from llm_backend.upstream.routing import Plan, Route, StickyKey
 from llm_backend.upstream.upstream import Upstream
 from llm_backend.upstream.upstreams import Upstreams
-
-__all__ = ["CHATBOT_UI_MODELS", "Catalogue", "Model", "Route", "no_such_model"]
 
 
 def everyone(_name: str) -> bool:

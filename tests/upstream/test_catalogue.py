@@ -194,11 +194,12 @@ async def test_only_what_may_be_named_is_listed_and_stands_in(lister: Lister) ->
         allowed = {"a", "c"}.__contains__
         plan = await made.plan("a", allowed)
         listed = [model["id"] for model in await made.list(allowed)]
-        with pytest.raises(PermissionDenied):
+        with pytest.raises(PermissionDenied) as refused:
             await made.plan("b", allowed)
         with pytest.raises(ModelNotFound):
             await made.get("b", allowed)
 
+    assert (refused.value.code, refused.value.param) == ("model_not_allowed", "model")
     assert listed == ["a", "c"]
     assert [plan.route.answering_model, plan.after(Overloaded(), remaining_seconds=1)] == ["a", 0]
     assert [plan.route.answering_model, plan.after(Overloaded(), remaining_seconds=1)] == ["c", None]

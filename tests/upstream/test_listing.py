@@ -12,11 +12,12 @@ from llm_backend.errors import (
     UpstreamTimedOut,
     UpstreamUnreachable,
 )
-from llm_backend.upstream.catalogue import CHATBOT_UI_MODELS, Catalogue
+from llm_backend.upstream.catalogue import Catalogue
 from llm_backend.upstream.circuit import Circuit
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.deadlines import Timeouts
 from llm_backend.upstream.listing import Listing
+from llm_backend.upstream.offer import CHATBOT_UI_MODELS
 from llm_backend.upstream.upstream import Upstream
 from llm_backend.upstream.upstreams import Upstreams
 from tests.upstream.listers import Lister, answered, catalogue, ids, upstream_of
