@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from llm_backend import json_text
+from llm_backend.domain.contents import JSON, read_whole
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally, objects
@@ -16,7 +16,6 @@ from llm_backend.upstream.bodies import whole
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
-JSON = "application/json"
 TEXT = "text/plain"
 
 _COMPLETED = Ending("completed", upstream_status=HTTP_OK)
@@ -62,23 +61,10 @@ class WholeAnswer(Exchange):
             media_type = passed_down(reply.headers).get("content-type", "").partition(";")[0].strip().lower()
             if self.work.accept == TEXT and media_type.startswith("text/"):
                 return _Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
-            content, strict = self._parsed(raw)
+            content, strict = read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)
             return _Received(content, self._renamed(strict, content), JSON)
         finally:
             await reply.close()
-
-    def _parsed(self, raw: bytes) -> tuple[Json, bytes]:
-        """What the upstream said, and the same as strict JSON."""
-        try:
-            content, strict = json_text.read(raw)
-        except orjson.JSONDecodeError:
-            raise UpstreamInvalid("The upstream's answer is not JSON.", should_retry=False) from None
-        expected = self._trade.contents
-        if isinstance(content, dict) and (expected is None or isinstance(content.get(expected), list | str)):
-            return content, strict
-        # Some upstreams say with the status 200 that something went wrong.
-        found = self._attempts.route.upstream.refusals.inside(content)
-        raise found or UpstreamInvalid(f"The upstream's answer has no {expected}.", should_retry=False)
 
     def _renamed(self, raw: bytes, content: Json) -> bytes:
         """The upstream's own bytes, unless the client knows the model by another name."""

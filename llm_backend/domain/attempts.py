@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import orjson
@@ -151,12 +152,14 @@ class Attempts:
 
     async def close(self) -> None:
         """Whatever went wrong in a way nobody foresaw: no attempt stays open, and no permit is kept."""
-        try:
+        async with AsyncExitStack() as stack:
+            for permit in self._permits.values():
+                stack.push_async_callback(self._give_back, permit)
             if self._attempt is not None:
                 await self.settle(self.guess(), Ending.failed(Internal()))
-        finally:
-            for permit in self._permits.values():
-                await permit.settle(self._used_tokens)
+
+    async def _give_back(self, permit: Permit) -> None:
+        await permit.settle(self._used_tokens)
 
     async def _begun(self) -> Attempt:
         """The next attempt, reserved: nothing is sent before, and nobody interrupts it.
@@ -263,7 +266,8 @@ class Attempts:
         # once it has begun, and has a limit of its own.
         deadline = None if work.streamed else self._deadline
         passed = passed_up(work.headers)
-        return Outbound("POST", work.path, body, work.streamed, passed, deadline, work.query, work.accept)
+        takes_whole = self._trade.whole_as is not None
+        return Outbound("POST", work.path, body, work.streamed, passed, deadline, work.query, takes_whole, work.accept)
 
     def _written(self, body: dict[str, Json]) -> bytes:
         if self._work.streamed and self._trade.asks_usage:

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Mapping
 
 from llm_backend.domain.bench import Bench
+from llm_backend.domain.contents import is_json, read_whole
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import LLMBackendError, UpstreamInvalid
+from llm_backend.upstream.bodies import whole
 from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
@@ -31,6 +33,10 @@ class BinaryAnswer(PipedAnswer):
 
     async def _relay(self, reply: Reply) -> None:
         self._media_type = passed_down(reply.headers).get("content-type", UNKNOWN)
+        if is_json(reply):
+            with self._interruption.listening():
+                raw = await whole(reply.chunks())
+            read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)
         if not self._media_type.lower().startswith(SOUNDS):
             raise UpstreamInvalid("The upstream's answer has the wrong media type.", outcome_unknown=True)
         pieces = reply.chunks()

@@ -11,6 +11,7 @@ from llm_backend.domain.answers import WholeAnswer
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.binaries import BinaryAnswer
 from llm_backend.domain.exchange import Exchange
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.piped import StreamLimits
 from llm_backend.domain.stickiness import sticky_key
 from llm_backend.domain.streams import StreamedAnswer
@@ -37,10 +38,14 @@ class Exchanges:
         self._is_cut = False
         metrics.running.set_function(lambda: len(self._running))
 
-    async def usual_model(self, usual: Usual) -> str:
-        """What answers a request that names no model. A list that cannot be had says nothing against the usual one."""
+    async def usual_model(self, usual: Usual, caller: Caller) -> str:
+        """What answers a request of `caller` that names no model.
+
+        A list that cannot be had says nothing against the usual one.
+        """
         try:
             listed = [model["id"] for model in await self._catalogue.list()]
+            listed = [name for name in listed if caller.allows(name)]
         except LLMBackendError:
             return usual.model
         return usual.of(listed)

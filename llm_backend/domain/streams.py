@@ -5,7 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from uuid import uuid4
 
+import orjson
+
 from llm_backend.domain.bench import Bench
+from llm_backend.domain.contents import is_json, read_whole
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.tally import Tally
@@ -14,6 +17,7 @@ from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import Json, LLMBackendError, RanAway, UpstreamInvalid
 from llm_backend.streaming.sse import Event, Splitter, ascii_json, frame, is_done
+from llm_backend.upstream.bodies import whole
 from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
@@ -65,6 +69,9 @@ class StreamedAnswer(PipedAnswer):
     async def _relay(self, reply: Reply) -> None:
         """Pass events on until the last one."""
         self._tally, self._events = Tally(), self._new_events()
+        if is_json(reply):
+            await self._pass_on([await self._in_one(reply)], reply)
+            return
         splitter = Splitter(self._trade.event_bytes)
         pieces = reply.chunks()
         self._cut_at = self._attempts.cut_at
@@ -81,10 +88,18 @@ class StreamedAnswer(PipedAnswer):
         for payload in self._events.conclude():
             await self._deliver(frame(payload))
 
+    async def _in_one(self, reply: Reply) -> Event:
+        """The event that a whole answer is."""
+        with self._interruption.listening():
+            raw = await whole(reply.chunks(), self._trade.answer_bytes)
+        content = read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)[0]
+        return Event(orjson.dumps({**content, "type": self._trade.whole_as}))
+
     async def _pass_on(self, events: Iterable[Event], reply: Reply) -> bool:
         """Send what the client gets of these events; true where they end the answer."""
         for event in events:
             if is_done(event):
+                self._events.done()
                 return True
             admitted = self._events.admit(event.data, event.name)
             if admitted.error is not None:

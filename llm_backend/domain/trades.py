@@ -39,6 +39,10 @@ class Events(Protocol):
         """What one event comes to. Raises UpstreamInvalid."""
         ...
 
+    def done(self) -> None:
+        """Note that `[DONE]` came."""
+        ...
+
     def conclude(self) -> tuple[bytes, ...]:
         """What is still owed before that."""
         ...
@@ -76,6 +80,8 @@ class Trade:
     """The list or text without which a whole answer in JSON is none."""
     events: MakeEvents | None = None
     """None where it does not stream."""
+    whole_as: str | None = None
+    """The event that a whole answer is, of a model that takes no notice of being asked for a stream."""
     asks_usage: bool = False
     """Whether a stream says what it used only where it is asked to."""
     tells_usage: bool = True
@@ -128,7 +134,8 @@ TRANSCRIPTIONS = Trade(
     path="/audio/transcriptions",
     sizing=Hearing,
     contents="text",
-    events=typed("transcript.text.done", is_named=False),
+    events=typed("transcript.text.done", is_named=False, ends_in_done=True),
+    whole_as="transcript.text.done",
 )
 TRANSLATIONS = Trade(path="/audio/translations", sizing=Hearing, contents="text", tells_usage=False)
 IMAGES = _pictures("/images/generations", "gpt-image-1", "image_generation.completed")

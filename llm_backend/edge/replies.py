@@ -64,8 +64,8 @@ async def binary(call: Call, trade: Trade) -> Response:
 
 async def _name_model(call: Call, trade: Trade) -> None:
     """Say who is asked, where the request does not."""
-    if trade.usual is not None and call.body.get("model") is None:
-        call.body["model"] = await call.services.exchanges.usual_model(trade.usual)
+    if trade.usual is not None and call.caller is not None and call.body.get("model") is None:
+        call.body["model"] = await call.services.exchanges.usual_model(trade.usual, call.caller)
     call.log["model"] = call.body["model"]
 
 

@@ -93,6 +93,9 @@ class _Chunks(ABC):
                 return Admitted(chunk, self._parted(chunk))
         return Admitted(chunk, (written(chunk, None if changed else data),))
 
+    def done(self) -> None:  # noqa: B027 (each kind takes it alike)
+        """`[DONE]` came, which says nothing: an answer without a finish_reason is not complete."""
+
     def conclude(self) -> tuple[bytes, ...]:
         """Give what is still owed before `[DONE]` at a good end: the usage chunk, for a client that asked, once."""
         if self._usage_payload is None or not self._wants_usage:

@@ -19,10 +19,11 @@ class TypedEvents:
     ending: Final = b""
     """Nothing: the last event is one of them."""
 
-    def __init__(self, finals: frozenset[str], *, model: str | None, is_named: bool) -> None:
+    def __init__(self, finals: frozenset[str], *, model: str | None, is_named: bool, ends_in_done: bool) -> None:
         """`finals`: the types of which one ends the answer. `is_named`: whether OpenAI names an event by its type too.
 
-        `model`: the name the client asked for, where the upstream has another.
+        `model`: the name the client asked for, where the upstream has another. `ends_in_done`: whether there are
+        upstreams that have no such types, and end in `[DONE]`.
         """
         self.usage: Json = None
         """The latest usage object as the upstream sent it; None where it sent none."""
@@ -30,6 +31,7 @@ class TypedEvents:
         self._finals = finals
         self._model = model
         self._is_named = is_named
+        self._ends_in_done = ends_in_done
 
     def admit(self, data: bytes, name: str | None = None) -> Admitted:
         """Judge the event with `data` and `name`. Raises `UpstreamInvalid` where it is no JSON object."""
@@ -56,16 +58,20 @@ class TypedEvents:
         payload = strict if is_line else ascii_json(event)
         return Admitted(event, (payload,), name=kind if self._is_named and isinstance(kind, str) else None)
 
+    def done(self) -> None:
+        """Note that `[DONE]` came."""
+        self.finished = self.finished or self._ends_in_done
+
     def conclude(self) -> tuple[bytes, ...]:
         """Nothing is owed."""
         return ()
 
 
-def typed(*finals: str, is_named: bool = True) -> Callable[..., TypedEvents]:
+def typed(*finals: str, is_named: bool = True, ends_in_done: bool = False) -> Callable[..., TypedEvents]:
     """Makes the judge of streams that end in one of `finals`."""
     ends = frozenset(finals)
 
     def make(*, model: str | None, **_of_chunks: object) -> TypedEvents:
-        return TypedEvents(ends, model=model, is_named=is_named)
+        return TypedEvents(ends, model=model, is_named=is_named, ends_in_done=ends_in_done)
 
     return make

@@ -215,7 +215,7 @@ class GuardedReply:
 def _is_wanted(media_type: str, call: Outbound) -> bool:
     """Whether an answer of this type is what `call` asked for."""
     if call.stream:
-        return media_type == "text/event-stream"
+        return media_type == "text/event-stream" or (call.takes_whole and media_type == "application/json")
     if call.accept is None:
         return media_type == "application/json"
     # Upstreams name sounds and texts as they like, but a page is neither; JSON may hold a text, and an error always is.

@@ -23,6 +23,8 @@ class Outbound:
     """When the answer has to be over, by the running loop's clock, where that is sooner than our own limit."""
     query: str = ""
     """Encoded, without its `?`."""
+    takes_whole: bool = False
+    """Whether an answer in JSON is as good, where `stream` asks for events."""
     accept: str | None = None
     """The media type that is asked for, whatever the client says; None for events where `stream`, else for JSON."""
 

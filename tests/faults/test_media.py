@@ -175,3 +175,36 @@ async def test_whoever_leaves_before_a_picture_is_made_pays_for_the_prompt(stage
     [record] = await stage.records()
     assert told(record) == ("failed", "estimated", "client_disconnected")
     assert record.prompt_tokens > 0
+
+
+async def test_speech_that_is_an_error_in_json_is_told_as_one(stage: Stage) -> None:
+    # Row 18
+    stage.upstream.answers(error("It cannot be said.", "invalid_request_error", "voice_unknown"))
+
+    status, body = await asked(stage, SPOKEN)
+
+    assert (status, orjson.loads(body)["error"]["code"]) == (400, "voice_unknown")
+
+
+@pytest.mark.parametrize("answer", ["whole", "in chunks"])
+async def test_a_transcript_that_is_no_typed_stream_is_one_all_the_same(stage: Stage, answer: str) -> None:
+    # whisper-1 takes no notice of `stream`, and some upstreams stream as chats do.
+    text = "Hello there"
+    if answer == "whole":
+        stage.upstream.answers({"text": text, "usage": {"type": "duration", "seconds": 2}})
+    else:
+        stage.upstream.streams(text)
+    form = aiohttp.FormData({"model": "listener", "stream": "true"})
+    form.add_field("file", bytes(4096), filename="hello.mp3")
+
+    async with aiohttp.ClientSession(headers=stage.running.headers) as client:
+        url = f"{stage.running.base_url}/audio/transcriptions"
+        async with client.post(url, data=form) as told:
+            events = events_in(await told.read())
+
+    assert told.headers["content-type"].startswith("text/event-stream")
+    said = events[0].get("text") or events[0]["choices"][0]["delta"]["content"]
+    assert said == text
+    [record] = await stage.records()
+    assert record.status == "completed"
+    assert record.seconds > 0
