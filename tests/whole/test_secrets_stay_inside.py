@@ -95,6 +95,11 @@ async def everything_happens(scene: Scene) -> None:
     for status in (400, 401, 403, 404, 422, 429, 500):
         scene.upstream.answers(error(f"Incorrect API key provided: {UPSTREAM_KEY}."), status=status)
         await scene.chat(HELLO | {"stream": status == 401})
+    scene.upstream.forget()
+    scene.upstream.answers({"id": "conv_1", "object": "conversation", "created_at": 1, "metadata": {}})
+    said = {"items": [{"type": "message", "role": "user", "content": PROMPT}]}
+    headers = scene.server.headers
+    scene.answers.append(await scene.client.post("/v1/conversations", json=said, headers=headers))
     scene.upstream.raw(b"HTTP/1.1 500 Told\r\ncontent-type: text/html\r\n\r\n" + UPSTREAM_KEY.encode())
     await scene.chat()
     for body in WRONG:
