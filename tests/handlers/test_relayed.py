@@ -421,3 +421,63 @@ async def test_what_is_relayed_counts_as_a_request(database_url: str, tmp_path: 
 
     assert (first.status_code, first.headers["x-ratelimit-remaining-requests"]) == (200, "0")
     assert (second.status_code, second.json()["error"]["code"]) == (429, "rate_limit_exceeded")
+
+
+@ON_SQLITE
+async def test_a_list_is_looked_through_for_ten_pages_and_no_more(
+    client: httpx.AsyncClient, upstream: FaultyUpstream
+) -> None:
+    await made_file(client, upstream, "file-1")
+    upstream.forget()
+    for number in range(12):
+        upstream.answers({"data": [{"id": f"foreign-{number}"}], "has_more": True})
+
+    listed = await client.get("/files?order=asc&purpose=assistants")
+
+    assert listed.json() == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": True}
+    asked = [request.path.partition("?")[2] for request in upstream.requests]
+    assert asked[0] == "limit=100&order=asc&purpose=assistants"
+    assert asked[1] == "after=foreign-0&limit=100&order=asc&purpose=assistants"
+    assert len(asked) == 10
+
+
+@ON_SQLITE
+async def test_a_client_that_leaves_a_file_is_not_read_for(client: httpx.AsyncClient, upstream: FaultyUpstream) -> None:
+    await made_file(client, upstream, "file-1")
+    upstream.forget()
+    left = asyncio.Event()
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1000000\r\n\r\n"
+    upstream.raw(head, b"x" * 1000, left, b"x" * 1000, asyncio.Event())
+
+    async with client.stream("GET", "/files/file-1/content") as answer:
+        assert await anext(answer.aiter_bytes()) == b"x" * 1000
+    left.set()
+
+    async with asyncio.timeout(10):
+        await upstream.requests[0].gone.wait()
+
+
+@ON_SQLITE
+async def test_what_is_made_at_one_upstream_stays_there(database_url: str, tmp_path: Path) -> None:
+    async with FaultyUpstream() as first, FaultyUpstream() as second:
+        toml = (
+            f'[upstreams.first]\nurl = "{first.base_url}"\nkey = "sk-1"\n'
+            f'[upstreams.second]\nurl = "{second.base_url}"\nkey = "sk-2"\n'
+            '[models.m]\nupstream = "first"\n[relay]\nupstream = "second"\n'
+        )
+        first.answers(a_response(usage=USED))
+        second.answers({"id": "vs_1", "object": "vector_store"})
+        async with serving(database_url, tmp_path, toml=toml) as running:
+            client = httpx.AsyncClient(base_url=running.base_url, headers=running.headers)
+            async with client:
+                made = await client.post("/vector_stores", json={})
+                answered = await client.post("/responses", json={"model": "m", "input": "Hello"})
+                tool = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+                apart = await client.post("/responses", json={"model": "m", "input": "Hello", "tools": [tool]})
+                await client.get("/vector_stores/vs_1")
+                await client.get("/responses/resp_1")
+
+    assert (made.status_code, answered.status_code) == (200, 200)
+    assert (apart.status_code, apart.json()["error"]["param"]) == (400, "model")
+    assert [request.path for request in first.requests] == ["/v1/responses", "/v1/responses/resp_1"]
+    assert [request.path for request in second.requests] == ["/v1/vector_stores", "/v1/vector_stores/vs_1"]
