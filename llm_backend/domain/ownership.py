@@ -1,7 +1,7 @@
 """Whose the upstream's objects are: its key is everybody's, so that only what is recorded here tells them apart."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.naming import OBJECT_ID, Named, made
@@ -23,12 +23,16 @@ class Makings:
     def found(self, account_id: int, upstream: str, content: Json) -> list[UpstreamObject]:
         """The objects, each with the one that it goes with: what has a collection of its own outlives all others."""
         there = dict.fromkeys(made(content, self.places))
-        own = next((each for kind, each in there if kind == self.places.get("id")), None)
+        own = self.own(content)
         objects = []
         for kind, each in there:
             parent = self.above if each == own else own or self.above
             objects.append(UpstreamObject(account_id, upstream, kind, each, parent if "." in kind else None))
         return objects
+
+    def own(self, content: Json) -> str | None:
+        """The id of what was asked for."""
+        return next((each for _, each in made(content, {"id": ""})), None) if "id" in self.places else None
 
 
 class Recording:
@@ -48,6 +52,8 @@ class Recording:
         if new:
             await self._ownership.record(new)
             self._known |= new
+        # What later events tell of goes with it.
+        self._makings = replace(self._makings, above=self._makings.above or self._makings.own(content))
 
 
 class Ownership:
@@ -79,7 +85,10 @@ class Ownership:
         return upstream
 
     async def record(self, objects: Collection[UpstreamObject]) -> None:
-        """Remember whose these are. Raises UpstreamInvalid where one is another account's."""
+        """Remember whose these are. Raises UpstreamInvalid where one is another account's.
+
+        What only goes with something may be named in another's words, which an answer repeats: it stays the other's.
+        """
         if objects:
             await self._database.detached(self._record(objects))
 
@@ -120,7 +129,7 @@ class Ownership:
     async def _record(self, objects: Collection[UpstreamObject]) -> None:
         async with self._database.begin() as session:
             foreign = await upstream_objects.add(session, objects, self._clock.now())
-            if foreign:
+            if any(each.parent_id is None for each in foreign):
                 message = "The upstream gave an object an id that another one has."
                 raise UpstreamInvalid(message, outcome_unknown=True, should_retry=False)
 

@@ -228,10 +228,10 @@ class Download:
 
 def new_objects(errand: Errand, wish: Wish, upstream: str, content: Json) -> list[UpstreamObject]:
     """What an answer says was made. Raises UpstreamInvalid where it does not say what it was asked to make."""
-    found = makings(errand, wish.arguments).found(wish.caller.account_id, upstream, content)
-    if "id" in errand.makes and not found:
+    tells = makings(errand, wish.arguments)
+    if "id" in errand.makes and tells.own(content) is None:
         raise UpstreamInvalid("The upstream's answer has no id.", outcome_unknown=True, should_retry=False)
-    return found
+    return tells.found(wish.caller.account_id, upstream, content)
 
 
 def makings(errand: Errand, arguments: Mapping[str, Any]) -> Makings:

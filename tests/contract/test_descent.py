@@ -33,7 +33,7 @@ class CountedSchemas(Schemas):
 @pytest.fixture(scope="module")
 def schemas() -> CountedSchemas:
     document = merge(resource("spec"))
-    served = [operation for operation in operations(document) if operation.is_served]
+    served = [operation for operation in operations(document) if operation.is_answered]
     return CountedSchemas(schemas_of(served, document["components"]["schemas"]))
 
 

@@ -50,7 +50,7 @@ anything = some.recursive(
 @pytest.fixture(scope="module")
 def schemas() -> Schemas:
     document = merge(resource("spec"))
-    served = [operation for operation in operations(document) if operation.is_served]
+    served = [operation for operation in operations(document) if operation.is_answered]
     return schemas_of(served, document["components"]["schemas"])
 
 

@@ -4,7 +4,7 @@ import pytest
 import pytest_asyncio
 
 from llm_backend.domain.naming import Named
-from llm_backend.domain.ownership import Ownership
+from llm_backend.domain.ownership import Makings, Ownership, Recording
 from llm_backend.errors import InvalidRequest, NotFound, UpstreamInvalid
 from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.clocks import SetClock
@@ -93,3 +93,20 @@ async def test_one_tenant_may_name_what_nobody_is_known_to_have_made(parts: Part
     assert await lenient.where(ALICE, [naming("file-a"), naming("file-c")]) == "openai"
     with pytest.raises(NotFound):
         await lenient.where(ALICE, [naming("file-b")])
+
+
+async def test_what_an_answer_tells_piece_by_piece_is_known_at_once(ownership: Ownership) -> None:
+    places = {"id": "responses", "output[].id": "conversations.items", "item.id": "conversations.items"}
+    recording = Recording(ownership, ALICE, Makings(places))
+
+    await recording("openai", {"type": "response.created", "response": {"id": "resp-1", "output": []}})
+    await recording("openai", {"type": "response.output_text.delta", "delta": "Hello"})
+    await recording("openai", {"type": "response.output_item.done", "item": {"id": "rs-1"}})
+    await recording("openai", {"type": "response.output_item.done", "item": {"id": "file-b"}})
+
+    items = [naming("resp-1", "responses"), naming("rs-1", "conversations.items")]
+    assert await ownership.where(ALICE, items) == "openai"
+    # What was somebody else's stays so, whoever repeats its id.
+    assert await ownership.where(BOB, [naming("file-b")]) == "openai"
+    await ownership.forget(ALICE, "openai", "resp-1")
+    assert await ownership.own(ALICE, "openai", "conversations.items", ["rs-1"]) == set()
