@@ -65,7 +65,8 @@ class Catalogue:
         listings = {each: self._listings.get(each) or Listing(each, self._clock) for each in upstreams}
         self._offer = Offer(listings, models, aliases, default_model)
         # Somebody may still wait for a list that is no longer shown: it ends by itself.
-        self._left += [listing for each, listing in self._listings.items() if each not in listings]
+        gone = [listing for each, listing in self._listings.items() if each not in listings]
+        self._left = [listing for listing in (*self._left, *gone) if listing.is_asking]
         self._listings = listings
 
     @property

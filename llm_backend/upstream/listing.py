@@ -51,6 +51,11 @@ class Listing:
                 await asyncio.shield(self._asking)  # who stops waiting does not stop the others
         return self._models
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether the upstream is being asked now."""
+        return self._asking is not None
+
     async def close(self) -> None:
         """Stop asking."""
         if self._asking is not None:
