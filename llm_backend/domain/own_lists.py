@@ -6,10 +6,9 @@ import orjson
 
 from llm_backend.domain.answers import Answer
 from llm_backend.domain.errands import Errand
-from llm_backend.domain.relaying import Relaying, Wish, told
+from llm_backend.domain.relaying import Place, Relaying, Wish, told
 from llm_backend.domain.tally import objects
 from llm_backend.errors import Json
-from llm_backend.upstream.upstream import Upstream
 
 MOST_PAGES = 10
 """So many are read of the upstream's list for one of ours."""
@@ -66,17 +65,17 @@ class OwnLists:
         """One page of the account's list. Raises as `Relaying.answer`, NotFound for a cursor that is not its own."""
         if self._relaying.ownership.passes_unknown or errand.lists is None:
             return await self._relaying.answer(errand, wish)
-        upstream = (await self._relaying.place(errand, wish)).upstream
+        place = await self._relaying.place(errand, wish)
         async with self._relaying.admitted(wish) as permit:
-            window, headers = await self._filled(errand, wish, upstream, errand.lists)
+            window, headers = await self._filled(errand, wish, place, errand.lists)
             return Answer(orjson.dumps(window.shown()), told(headers, permit))
 
-    async def _filled(self, errand: Errand, wish: Wish, upstream: Upstream, kind: str) -> tuple[Window, dict[str, str]]:
+    async def _filled(self, errand: Errand, wish: Wish, place: Place, kind: str) -> tuple[Window, dict[str, str]]:
         account_id = wish.caller.account_id
         ownership = self._relaying.ownership
         backwards = wish.arguments.get("before") is not None and wish.arguments.get("after") is None
         limit = max(1, wish.arguments.get("limit") or USUAL_LIMIT)
-        window = Window(limit, await ownership.count(account_id, upstream.name, kind), backwards)
+        window = Window(limit, await ownership.count(account_id, place.upstream.name, kind), backwards)
         step = "before" if backwards else "after"
         window.cursor = wish.arguments.get(step)
         headers: dict[str, str] = {}
@@ -84,8 +83,8 @@ class OwnLists:
             if (number and window.is_over) or window.left <= 0:
                 break
             asked = {**wish.arguments, "limit": PAGE} | ({step: window.cursor} if window.cursor else {})
-            page, headers = await self._relaying.page(errand, replace(wish, arguments=asked), upstream)
+            page, headers = await self._relaying.page(errand, replace(wish, arguments=asked), place)
             there = [each for each in objects(page["data"]) if isinstance(each.get("id"), str)]
-            own = await ownership.own(account_id, upstream.name, kind, [each["id"] for each in there])
+            own = await ownership.own(account_id, place.upstream.name, kind, [each["id"] for each in there])
             window.take(page, [each for each in there if each["id"] in own])
         return window, headers

@@ -101,7 +101,8 @@ class Relaying:
     async def place(self, errand: Errand, wish: Wish) -> Place:
         """Who is to be asked. Raises as `where`, ModelNotFound, and PermissionDenied for the model."""
         where = await self.where(errand, wish)
-        model = wish.body.get("model") if isinstance(wish.body, dict) else None
+        # A list may be asked for what one model has answered.
+        model = (wish.body if isinstance(wish.body, dict) else wish.arguments).get("model")
         if isinstance(model, str):
             plan = await self._catalogue.plan(model, wish.caller.allows)
             route = (plan if where is None else plan.only_at(where)).route
@@ -140,9 +141,9 @@ class Relaying:
             stack.push_async_callback(reply.close)
             return Download(reply.chunks(), told(reply.headers, permit), stack.pop_all().aclose)
 
-    async def page(self, errand: Errand, wish: Wish, upstream: Upstream) -> tuple[Json, dict[str, str]]:
+    async def page(self, errand: Errand, wish: Wish, place: Place) -> tuple[Json, dict[str, str]]:
         """One page of a list, and its headers that may be told. Raises UpstreamInvalid where it is none."""
-        reply = await self._asked(Place(upstream), errand, wish)
+        reply = await self._asked(place, errand, wish)
         try:
             content, _ = parsed(await reply.read())
         finally:
@@ -172,13 +173,14 @@ class Relaying:
             await permit.settle(0)
 
     async def _asked(self, place: Place, errand: Errand, wish: Wish) -> Reply:
+        renamed = {} if place.model is None or "model" not in wish.arguments else {"model": place.model}
         call = Outbound(
             errand.method,
             errand.url(wish.arguments),
             wish.sent(place.model),
             errand.gives in STREAMED,
             passed_up(wish.headers),
-            query=errand.encoded(wish.arguments),
+            query=errand.encoded({**wish.arguments, **renamed}),
             accept=ACCEPT.get(errand.gives),
         )
         try:

@@ -33,7 +33,8 @@ class UpstreamObject:
 async def add(session: AsyncSession, objects: Iterable[UpstreamObject], now: datetime) -> list[UpstreamObject]:
     """Record the objects; those that are another account's already are left as they are, and returned."""
     foreign = []
-    for each in objects:
+    # In one order: two that record the same wait for each other, and not in a circle.
+    for each in sorted(objects, key=lambda one: one.object_id):
         added = await session.execute(insert_once(session, upstream_object, asdict(each) | {"created_at": now}, _KEY))
         if added.first() is None:
             known = select(_C.account_id).where(_C.upstream == each.upstream, _C.object_id == each.object_id)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import httpx
 import orjson
@@ -12,8 +13,9 @@ import pytest_asyncio
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.keys import Keys
+from llm_backend.domain.ownership import Ownership
 from llm_backend.domain.secrets import unlock
-from llm_backend.errors import Json
+from llm_backend.errors import DatabaseUnavailable, Json
 from tests.databases import ON_SQLITE
 from tests.faulty import Cut, FaultyUpstream, chunk, completion, event
 from tests.serving import SECRET_KEY, Running, serving
@@ -481,3 +483,48 @@ async def test_what_is_made_at_one_upstream_stays_there(database_url: str, tmp_p
     assert (apart.status_code, apart.json()["error"]["param"]) == (400, "model")
     assert [request.path for request in first.requests] == ["/v1/responses", "/v1/responses/resp_1"]
     assert [request.path for request in second.requests] == ["/v1/vector_stores", "/v1/vector_stores/vs_1"]
+
+
+@ON_SQLITE
+async def test_stored_chats_are_listed_by_the_name_that_a_model_has_here(
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream
+) -> None:
+    toml = '[models.ours]\nupstream_model = "theirs"\n'
+    upstream.answers(completion("Hello"))
+    base_url = upstream.base_url
+    async with serving(database_url, tmp_path, toml=toml, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-1") as running:
+        client = httpx.AsyncClient(base_url=running.base_url, headers=running.headers)
+        async with client:
+            messages = [{"role": "user", "content": "Hello"}]
+            await client.post("/chat/completions", json={"model": "ours", "messages": messages, "store": True})
+            upstream.forget()
+            upstream.answers({"data": [{"id": completion("Hello")["id"]}], "has_more": False})
+            listed = await client.get("/chat/completions?model=ours&metadata[a]=b")
+            unknown = await client.get("/chat/completions?model=theirs")
+
+    assert [each["id"] for each in listed.json()["data"]] == [completion("Hello")["id"]]
+    [request] = upstream.requests
+    assert dict(parse_qsl(request.path.partition("?")[2])) == {"limit": "100", "model": "theirs", "metadata[a]": "b"}
+    assert unknown.status_code == 404
+
+
+@ON_SQLITE
+@pytest.mark.parametrize("stream", [False, True])
+async def test_nobody_is_told_of_what_could_not_be_recorded(
+    client: httpx.AsyncClient, upstream: FaultyUpstream, monkeypatch: pytest.MonkeyPatch, *, stream: bool
+) -> None:
+    async def away(*_: object) -> None:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(Ownership, "_record", away)
+    if stream:
+        upstream.streams(
+            typed("response.created", response=a_response()), typed("response.completed", response=a_response())
+        )
+    else:
+        upstream.answers(a_response(usage=USED))
+
+    answer = await client.post("/responses", json={"model": "m", "input": "Hello", "stream": stream})
+
+    assert answer.status_code == 503
+    assert "resp_1" not in answer.text
