@@ -38,7 +38,6 @@ def create_app(
     """Everything, built from `settings`; `transport_of` makes the way to each upstream.
 
     `source`: where they are read again while it runs; None: nowhere.
-
     Raises ContractError where the documents, the policy and the handlers do not fit together.
     """
     contract = _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
@@ -59,15 +58,12 @@ def create_app(
         for exchanges in running:
             exchanges.cut()
 
-    def count(operation: str, status: int) -> None:
-        metrics.requests.labels(operation, str(status)).inc()
-
     guard = Guard(
         LifespanMiddleware(contract.answering, lifespan=lifespan),
         bounds=_bounds(contract, settings),
         rewriting=contract.rewriting,
         admission=admission,
-        count=count,
+        count=metrics.count,
         plain_roots=contract.plain_roots,
     )
     return Edge(Cors(guard, settings.cors_origins), admission, cut, reloading.ask)

@@ -1,6 +1,7 @@
 """What an operator's monitoring reads: counters of this process, in Prometheus's text form."""
 
 from collections.abc import Callable
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, start_http_server
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -13,47 +14,36 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        registry = self._registry
-        self.requests = Counter(
-            "llm_backend_requests", "Requests answered.", ("operation", "status"), registry=registry
+        counter = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        self.requests = counter("llm_backend_requests", "Requests answered.", ("operation", "status"))
+        self.attempts = counter(
+            "llm_backend_upstream_attempts", "Calls to an upstream, by how they ended.", ("upstream", "status", "error")
         )
-        self.attempts = Counter(
-            "llm_backend_upstream_attempts",
-            "Calls to an upstream, by how they ended.",
-            ("upstream", "status", "error"),
-            registry=registry,
-        )
-        self.tokens = Counter("llm_backend_tokens", "Tokens settled.", ("upstream", "kind", "basis"), registry=registry)
-        self.units = Counter(
+        self.tokens = counter("llm_backend_tokens", "Tokens settled.", ("upstream", "kind", "basis"))
+        self.units = counter(
             "llm_backend_units",
             "Images made, seconds heard and characters spoken, settled.",
             ("upstream", "kind", "basis"),
-            registry=registry,
         )
-        self.usage_missing = Counter(
-            "llm_backend_usage_missing", "Complete answers without usage.", ("upstream",), registry=registry
-        )
-        self.records_unwritten = Counter(
-            "llm_backend_usage_records_unwritten", "Usage records that only the log has.", registry=registry
-        )
-        self.pending = Gauge(
-            "llm_backend_usage_records_pending", "Usage records that wait for the database.", registry=registry
-        )
-        self.ratelimit_degraded = Gauge(
+        self.usage_missing = counter("llm_backend_usage_missing", "Complete answers without usage.", ("upstream",))
+        self.records_unwritten = counter("llm_backend_usage_records_unwritten", "Usage records that only the log has.")
+        self.pending = gauge("llm_backend_usage_records_pending", "Usage records that wait for the database.")
+        self.ratelimit_degraded = gauge(
             "llm_backend_ratelimit_degraded",
             "1 while the shared rate limits do not answer and each process keeps its own.",
-            registry=registry,
         )
-        self.violations = Gauge(
-            "llm_backend_accounting_violations", "What of the books does not agree.", registry=registry
-        )
-        self.reloads = Counter(
+        self.violations = gauge("llm_backend_accounting_violations", "What of the books does not agree.")
+        self.reloads = counter(
             "llm_backend_settings_reloads",
             "Times that the settings were read again, by what came of it: adopted or refused.",
             ("outcome",),
-            registry=registry,
         )
-        self.running = Gauge("llm_backend_exchanges_running", "Requests at an upstream now.", registry=registry)
+        self.running = gauge("llm_backend_exchanges_running", "Requests at an upstream now.")
+
+    def count(self, operation: str, status: int) -> None:
+        """Count an answer to a client."""
+        self.requests.labels(operation, str(status)).inc()
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Serve them on a port of their own, to whoever reaches it; call what is returned to stop. Raises OSError."""

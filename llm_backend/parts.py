@@ -91,12 +91,9 @@ class Parts:
         # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
         exchanges = await self._exchanges(stack, database, routing)
-        secret = settings.frontends.jwt_secret
         keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
-        gate = Gate(limits, self.clock, total_seconds(settings))
-        ownership = Ownership(database, self.clock, passes_unknown=settings.relay.unowned)
-        relaying = Relaying(ownership, catalogue, upstreams, gate, settings.relay.upstream)
+        relaying = self._relaying(database, routing)
         return Services(
             authentication=await self._authentication(accounts, keys),
             accounts=accounts,
@@ -115,13 +112,23 @@ class Parts:
             exchanges=exchanges,
             relaying=relaying,
             own_lists=OwnLists(relaying),
-            frontends=Frontends(secret.get_secret_value() if secret else None, self.clock),
+            frontends=self._frontends(),
             chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
             readiness=Readiness(database, upstreams, lambda: self.admission.is_draining, limits),
             metrics=self.metrics,
             document=document,
         )
+
+    def _relaying(self, database: Database, routing: Routing) -> Relaying:
+        relay = self.settings.relay
+        gate = Gate(routing.limits, self.clock, total_seconds(self.settings))
+        ownership = Ownership(database, self.clock, passes_unknown=relay.unowned)
+        return Relaying(ownership, routing.catalogue, routing.upstreams, gate, relay.upstream)
+
+    def _frontends(self) -> Frontends:
+        secret = self.settings.frontends.jwt_secret
+        return Frontends(secret.get_secret_value() if secret else None, self.clock)
 
     async def _exchanges(self, stack: AsyncExitStack, database: Database, routing: Routing) -> Exchanges:
         """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
