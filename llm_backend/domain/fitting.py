@@ -115,7 +115,10 @@ class Continuing(Fitting):
 
 
 class Compacting(Fitting):
-    """Of a text that is written anew, shorter: how long it may be cannot be said."""
+    """Of a text that is written anew, shorter: how long it may be cannot be said, so that it is not made to fit."""
+
+    def ask(self, price: Price | None) -> Ask:
+        return Ask(self._prompt, self._most, 1, self._most, price, self._work.overshoots)
 
     def _is_capped(self, grant: Grant) -> bool:  # noqa: ARG002 (it never is)
         return False

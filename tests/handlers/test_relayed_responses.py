@@ -10,6 +10,7 @@ from tests.databases import ON_SQLITE
 from tests.faulty import Cut, FaultyUpstream, chunk, completion
 from tests.handlers.relaying import JSON, USED, a_response, client, made_file, other, typed
 from tests.serving import Running
+from tests.whole.good_requests import bearer
 
 __all__ = ["client", "other"]
 
@@ -194,3 +195,36 @@ async def test_a_stored_chat_is_ones_own(
     foreign = await other.get(f"/chat/completions/{chat_id}")
 
     assert (kept.status_code, own.status_code, foreign.status_code) == (200, 200, 404)
+
+
+async def test_an_answer_is_made_to_fit_what_is_left_where_it_can_be(
+    client: httpx.AsyncClient, upstream: FaultyUpstream, relaying: Running
+) -> None:
+    upstream.answers(a_response(usage=USED))
+    async with httpx.AsyncClient(base_url=relaying.root, headers=bearer(relaying.admin_token)) as admin:
+        set_to = await admin.put(f"/api/accounts/{relaying.account_id}/budgets/account", json={"budget": 5_000})
+    assert set_to.status_code == 200
+
+    await client.post("/responses", json={"model": "m", "input": "Hello"})
+    refused = await client.post("/responses", json={"model": "m", "input": "Hello", "previous_response_id": "resp_1"})
+    compacted = await client.post("/responses/compact", json={"model": "m", "input": "Hello"})
+
+    assert 0 < upstream.requests[0].json["max_output_tokens"] < 5_000
+    # What went before may be as long as the model's context, which nobody has said.
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "insufficient_quota")
+    assert compacted.status_code == 429
+    assert len(upstream.requests) == 1
+
+
+@ON_SQLITE
+async def test_what_is_compacted_is_charged(
+    client: httpx.AsyncClient, upstream: FaultyUpstream, relaying: Running
+) -> None:
+    upstream.answers(a_response(usage=USED))
+
+    compacted = await client.post("/responses/compact", json={"model": "m", "input": "Hello"})
+
+    assert compacted.status_code == 200
+    assert upstream.requests[0].json == {"model": "m", "input": "Hello"}
+    [record] = await relaying.records()
+    assert (record.operation, record.prompt_tokens, record.completion_tokens) == ("compactResponse", 7, 5)
