@@ -40,7 +40,7 @@ class Rewriting:
         path: str = scope["path"]
         if path.startswith(f"{AZURE}/"):
             self._from_azure(scope, headers)
-        elif path.split("/", 2)[1] in self._roots:
+        elif _root(path) in self._roots:
             _move(scope, f"/v1{path}")
         if engine := ENGINES.fullmatch(scope["path"]):
             _from_engine(scope, engine[1], engine[2])
@@ -59,8 +59,13 @@ class Rewriting:
             _move(scope, f"/v1{deployment[2]}")
         elif rest.startswith("/v1/"):
             _move(scope, rest)
-        elif rest.split("/", 2)[1] in self._roots:
+        elif _root(rest) in self._roots:
             _move(scope, f"/v1{rest}")
+
+
+def _root(path: str) -> str:
+    """The first part of a path; nothing of `*`, which asks about the server."""
+    return path[1:].partition("/")[0]
 
 
 def _from_engine(scope: Scope, name: str | None, operation: str | None) -> None:

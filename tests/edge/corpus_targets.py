@@ -21,6 +21,7 @@ PATHS_BAD = seeds(
     unknown=get("/v1/nothing"),
     top=get("/"),
     base=get("/v1"),
+    the_server_itself=head("OPTIONS * HTTP/1.1"),
     dots=get("/v1/models/../models"),
     dots_encoded=get("/v1/models/%2e%2e/models"),
     dots_slash_encoded=get("/v1/models/..%2fmodels"),
