@@ -16,7 +16,11 @@ class Errands:
         self._document = document
         told = document.get("x-ownership", {})
         self.naming = Naming(
-            told.get("ids", {}), told.get("holders", {}), told.get("types", {}), frozenset(told.get("opaque", ()))
+            told.get("ids", {}),
+            told.get("holders", {}),
+            told.get("types", {}),
+            told.get("untyped", {}),
+            frozenset(told.get("opaque", ())),
         )
         self._within = frozenset(told.get("within", ()))
         self._paths = {operation.path for operation in operations(document)}

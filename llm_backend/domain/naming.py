@@ -33,6 +33,8 @@ class Naming:
     """Properties that hold an object with an `id`; a text there is no id."""
     types: Mapping[str, str] = field(default_factory=dict)
     """What the `type` of an object is whose `id` names something."""
+    untyped: Mapping[str, str] = field(default_factory=dict)
+    """Properties that hold a list in which an object without a `type` is named by its `id`, if it brings no content."""
     opaque: frozenset[str] = frozenset()
     """Properties that are the caller's own words: nothing in them is looked up by anyone."""
 
@@ -52,6 +54,8 @@ class Naming:
     def _of_property(self, name: str, value: Json, place: str) -> Iterator[Named]:
         if isinstance(value, dict | list):
             yield from self.found(value, place)
+        if isinstance(value, list) and name in self.untyped:
+            yield from _references(value, self.untyped[name], place)
         kind = self.ids.get(name) or self.holders.get(name)
         if kind is None or value is None:
             return
@@ -63,6 +67,14 @@ class Naming:
             yield from (Named(f"{place}[{index}]", kind, str(each)) for index, each in ids if name in self.ids)
         elif name in self.ids:
             yield Named(place, kind, str(value))
+
+
+def _references(items: list[Json], kind: str, place: str) -> Iterator[Named]:
+    for index, each in enumerate(items):
+        if not isinstance(each, dict) or each.get("id") is None:
+            continue
+        if each.get("type") is None and each.get("content") is None:
+            yield Named(f"{place}[{index}].id", kind, str(each["id"]))
 
 
 def made(answer: Json, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -30,11 +30,13 @@ async def test_a_response_is_charged_and_ones_own(
     second = await client.post("/responses", json=following)
     foreign = await other.post("/responses", json=following)
     item = await other.post("/responses", json={"model": "m", "input": following["input"]})
+    untyped = await other.post("/responses", json={"model": "m", "input": [{"id": "msg_resp_1"}]})
 
     assert (first.status_code, second.status_code) == (200, 200)
     assert first.json() == a_response(usage=USED)
     assert (foreign.status_code, foreign.json()["error"]["param"]) == (404, "input[0].id")
     assert (item.status_code, item.json()["error"]["param"]) == (404, "input[0].id")
+    assert (untyped.status_code, untyped.json()["error"]["param"]) == (404, "input[0].id")
     assert upstream.requests[1].json == following
     records = await relaying.records()
     assert [(each.operation, each.prompt_tokens, each.completion_tokens, each.basis) for each in records] == [
