@@ -22,8 +22,15 @@ PAGE = """<!doctype html>
 <script src="/docs/start.js"></script>
 </html>
 """
-START = """SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", docExpansion: "none",
-  defaultModelsExpandDepth: -1, validatorUrl: null, deepLinking: true});
+START = """// What nobody may set is `false` in the document; drawn as a field of a form it would stop the page.
+const settable = (update) => (document) => {
+  for (const {properties} of Object.values(document.components.schemas))
+    for (const name in properties) if (properties[name] === false) delete properties[name];
+  return update(document);
+};
+SwaggerUIBundle({url: "/openapi.json", dom_id: "#swagger-ui", docExpansion: "none",
+  defaultModelsExpandDepth: -1, validatorUrl: null, deepLinking: true,
+  plugins: [() => ({statePlugins: {spec: {wrapActions: {updateJsonSpec: settable}}}})]});
 """
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "

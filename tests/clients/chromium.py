@@ -3,7 +3,7 @@
 import asyncio
 import os
 import shutil
-from asyncio.subprocess import DEVNULL
+from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -72,9 +72,7 @@ async def seen(page: Site, profile: Path, **given: str) -> dict[str, Any]:
     """What the page tells, opened with `given` in its address. Raises AssertionError where the browser ends first."""
     assert CHROMIUM, "CI needs Chromium."
     address = f"{page.origin}/page.html#{urlencode(given)}"
-    # Root may not have a sandbox, and whoever else runs the tests opens our own page only.
-    sandbox = ("--no-sandbox",) if os.geteuid() == 0 else ()
-    words = (*_QUIETLY, *sandbox, f"--user-data-dir={profile}", address)
+    words = (*_QUIETLY, *_sandbox(), f"--user-data-dir={profile}", address)
     browser = await asyncio.create_subprocess_exec(CHROMIUM, *words, stdout=DEVNULL, stderr=DEVNULL)
     ended = asyncio.create_task(browser.wait())
     try:
@@ -86,3 +84,17 @@ async def seen(page: Site, profile: Path, **given: str) -> dict[str, Any]:
         if browser.returncode is None:
             browser.terminate()
         await ended
+
+
+async def drawn(address: str, profile: Path) -> str:
+    """The elements of the page at `address` once its scripts are done."""
+    assert CHROMIUM, "CI needs Chromium."
+    words = (*_QUIETLY, *_sandbox(), f"--user-data-dir={profile}", "--virtual-time-budget=3000", "--dump-dom", address)
+    browser = await asyncio.create_subprocess_exec(CHROMIUM, *words, stdout=PIPE, stderr=DEVNULL)
+    elements, _ = await asyncio.wait_for(browser.communicate(), 120)
+    return elements.decode()
+
+
+def _sandbox() -> tuple[str, ...]:
+    """Root may not have one, and whoever else runs the tests opens our own pages only."""
+    return ("--no-sandbox",) if os.geteuid() == 0 else ()

@@ -13,7 +13,7 @@ from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.secrets import unlock
-from tests.clients.chromium import CHROMIUM, seen, site
+from tests.clients.chromium import CHROMIUM, drawn, seen, site
 from tests.clients.test_node_sdk import NODE
 from tests.serving import SECRET_KEY, Running, serving
 
@@ -133,3 +133,11 @@ async def test_a_page_of_an_origin_that_is_not_let_in_reads_nothing_and_starts_n
         ("incomplete", "upstream_unreachable"): 1,
         ("failed", "model_not_found"): 2,
     }
+
+
+async def test_the_page_of_the_api_draws_the_fields_of_a_form(shared: Running, tmp_path: Path) -> None:
+    elements = await drawn(f"{shared.root}/docs#/audio/createTranscription", tmp_path / "profile")
+
+    assert "timestamp_granularities" in elements
+    assert "api_base" not in elements
+    assert "Could not render" not in elements
