@@ -45,12 +45,13 @@ class Recording:
         self._known: set[UpstreamObject] = set()
 
     async def __call__(self, upstream: str, content: Json) -> None:
-        """Take the whole answer, or one event of it. Raises as `Ownership.record`."""
+        """Take the whole answer, or one event of it."""
         if isinstance(content, dict) and isinstance(content.get("response"), dict):
             content = content["response"]
         new = set(self._makings.found(self._account_id, upstream, content)) - self._known
         if new:
-            await self._ownership.record(new)
+            # An answer is no worse for an id that another has: many upstreams keep none, and draw ids from few numbers.
+            await self._ownership.record_new(new)
             self._known |= new
         # What later events tell of goes with it.
         self._makings = replace(self._makings, above=self._makings.above or self._makings.own(content))
@@ -92,6 +93,10 @@ class Ownership:
         if objects:
             await self._database.detached(self._record(objects))
 
+    async def record_new(self, objects: Collection[UpstreamObject]) -> None:
+        """Remember whose these are; what is another account's stays so."""
+        await self._database.detached(self._record(objects, refuses_foreign=False))
+
     async def forget(self, account_id: int, upstream: str, object_id: str) -> None:
         """The object is gone, and what went with it."""
         await self._database.detached(self._forget(account_id, upstream, object_id))
@@ -126,10 +131,10 @@ class Ownership:
             known.setdefault(each.object_id, []).append(each)
         return known
 
-    async def _record(self, objects: Collection[UpstreamObject]) -> None:
+    async def _record(self, objects: Collection[UpstreamObject], *, refuses_foreign: bool = True) -> None:
         async with self._database.begin() as session:
             foreign = await upstream_objects.add(session, objects, self._clock.now())
-            if any(each.parent_id is None for each in foreign):
+            if refuses_foreign and any(each.parent_id is None for each in foreign):
                 message = "The upstream gave an object an id that another one has."
                 raise UpstreamInvalid(message, outcome_unknown=True, should_retry=False)
 

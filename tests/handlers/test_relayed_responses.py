@@ -46,6 +46,28 @@ async def test_a_response_is_charged_and_ones_own(
 
 
 @ON_SQLITE
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_with_an_id_that_another_has_is_passed_on_and_stays_anothers(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, upstream: FaultyUpstream, *, stream: bool
+) -> None:
+    upstream.answers(a_response(usage=USED))
+    whole = a_response(usage=USED) | {"output": [{"type": "message", "id": "msg_other"}]}
+    upstream.streams(typed("response.completed", response=whole)) if stream else upstream.answers(whole)
+    upstream.answers(a_response(usage=USED))
+    upstream.answers(a_response("resp_2", usage=USED))
+
+    await client.post("/responses", json={"model": "m", "input": "Mine"})
+    answer = await other.post("/responses", json={"model": "m", "input": "Mine too", "stream": stream})
+    kept = await client.get("/responses/resp_1")
+    foreign = await other.get("/responses/resp_1")
+    following = {"model": "m", "input": [{"type": "item_reference", "id": "msg_other"}]}
+    own = await other.post("/responses", json=following)
+
+    assert (answer.status_code, kept.status_code, foreign.status_code, own.status_code) == (200, 200, 404, 200)
+    assert "another one has" not in answer.text
+
+
+@ON_SQLITE
 @pytest.mark.parametrize("ending", ["completed", "incomplete", "failed"])
 async def test_a_streamed_response_is_charged_and_known_before_its_client_sees_it(
     client: httpx.AsyncClient, upstream: FaultyUpstream, relaying: Running, ending: str
@@ -139,7 +161,7 @@ async def test_a_beta_is_asked_for_as_such(client: httpx.AsyncClient, upstream: 
 async def test_nobody_is_told_of_what_could_not_be_recorded(
     client: httpx.AsyncClient, upstream: FaultyUpstream, monkeypatch: pytest.MonkeyPatch, *, stream: bool
 ) -> None:
-    async def away(*_: object) -> None:
+    async def away(*_: object, **_how: object) -> None:
         raise DatabaseUnavailable
 
     monkeypatch.setattr(Ownership, "_record", away)
