@@ -44,7 +44,7 @@ def relaying(errand: Errand) -> Relayed:
 
 async def _metered(call: Call, caller: Caller, errand: Errand, wish: Wish, trade: Trade) -> Response:
     where = await call.services.relaying.where(errand, wish)
-    if not isinstance(call.body.get("model"), str):
+    if call.body is None or not isinstance(call.body.get("model"), str):
         raise InvalidRequest("'model' is required.", param="model", code="missing_required_parameter")
     ownership = call.services.relaying.ownership
     call.holdings = Holdings(where, Recording(ownership, caller.account_id, makings(errand, wish.arguments)))

@@ -114,7 +114,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES, st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=150)
 def test_every_value_within_the_rules_is_read_as_it_was_written(value: Json, ascii_only: bool) -> None:  # noqa: FBT001
     raw = json.dumps(value, ensure_ascii=ascii_only).encode()
 
@@ -122,7 +122,7 @@ def test_every_value_within_the_rules_is_read_as_it_was_written(value: Json, asc
 
 
 @given(VALUES, st.data())
-@settings(max_examples=1_000)
+@settings(max_examples=300)
 def test_a_damaged_body_is_refused_or_read_as_the_standard_library_reads_it(value: Json, data: st.DataObject) -> None:
     raw = bytearray(json.dumps(value).encode())
     for _ in range(data.draw(st.integers(1, 3))):

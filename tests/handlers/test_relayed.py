@@ -206,3 +206,10 @@ async def test_a_client_that_leaves_a_file_is_not_read_for(client: httpx.AsyncCl
 
     async with asyncio.timeout(10):
         await upstream.requests[0].gone.wait()
+
+
+@ON_SQLITE
+async def test_a_response_without_a_body_is_told_that_it_needs_a_model(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/responses")
+
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
