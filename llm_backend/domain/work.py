@@ -14,7 +14,7 @@ from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.usage import NO_UNITS, Basis, Price, Units, Usage
 from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
-from llm_backend.storage.usage import UsageRecord
+from llm_backend.storage.usage import TEXT_LIMIT, UsageRecord
 from llm_backend.upstream.forms import Form
 
 Status = Literal["completed", "incomplete", "failed"]
@@ -84,11 +84,14 @@ class Work:
 
     @property
     def end_user(self) -> str | None:
-        """Whom the caller says the request is for: the one who was vouched for, else whom the body names."""
+        """Whom the caller says the request is for: the one who was vouched for, else whom the body names.
+
+        Of a name that goes on no more than a record keeps: it is stored with the reservation too.
+        """
         if self.caller.end_user is not None:
             return self.caller.end_user.id
         named = self.body.get("safety_identifier") or self.body.get("user")
-        return named if isinstance(named, str) else None
+        return named[:TEXT_LIMIT] if isinstance(named, str) else None
 
 
 @dataclass(frozen=True, slots=True)

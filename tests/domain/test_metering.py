@@ -4,9 +4,11 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from sqlalchemy import select
 
 from llm_backend.errors import Json
-from llm_backend.storage.usage import UsageRecord
+from llm_backend.storage.tables import reservation
+from llm_backend.storage.usage import TEXT_LIMIT, UsageRecord
 from tests.databases import ON_SQLITE
 from tests.serving import Running, serving
 
@@ -75,3 +77,12 @@ async def test_the_end_user_is_written_down(running: Running) -> None:
     record = await recorded(running, "/chat/completions", saying("Hi", user="alice", safety_identifier="a1"))
 
     assert record.end_user == "a1"
+
+
+async def test_of_a_name_that_goes_on_little_is_kept(running: Running) -> None:
+    record = await recorded(running, "/chat/completions", saying("Hi", user="a" * 1_000_000))
+
+    async with running.database.reading() as session:
+        details = (await session.execute(select(reservation.c.details))).scalar_one()
+    assert record.end_user == "a" * TEXT_LIMIT
+    assert len(details) < 10 * TEXT_LIMIT
