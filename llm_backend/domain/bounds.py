@@ -84,6 +84,8 @@ def prompt_bound(body: Json, sizes: Sizes) -> int:
     described = sum(TOKENS_AROUND + _written(tool) for tool in tools)
     others = sum(_other(value) for name, value in body.items() if name not in UNREAD and name not in LISTED)
     unknown = sum(map(_is_foreign, tools)) + sum(body.get(name) is not None for name in REMEMBERED)
+    # However many items are named: what is kept of them fits a context.
+    unknown += any(map(_is_reference, _listed(body.get("input"))))
     return messages + given + described + others + unknown * sizes.context_tokens
 
 
@@ -134,6 +136,14 @@ def _inputs(value: list[Json]) -> list[Json]:
 
 def _is_foreign(tool: Json) -> bool:
     return isinstance(tool, dict) and tool.get("type", "function") not in FUNCTIONS
+
+
+def _is_reference(item: Json) -> bool:
+    """Whether an item of the input names one that the upstream keeps, in place of itself."""
+    if not isinstance(item, dict) or item.get("id") is None:
+        return False
+    kind = item.get("type")
+    return kind == "item_reference" or (kind is None and item.get("content") is None)
 
 
 def _other(value: Json) -> int:
