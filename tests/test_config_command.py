@@ -133,3 +133,48 @@ def test_a_wrong_configuration_is_not_explained() -> None:
 
     assert result.exit_code == 2
     assert result.stdout == ""
+
+
+def test_a_date_is_explained_as_the_file_writes_it(tmp_path: Path) -> None:
+    (tmp_path / "llm.toml").write_text("[models.old]\nshutdown_date = 2027-01-31\n")
+
+    line = next(
+        line for line in run("explain", LLM_BACKEND_CONFIG="llm.toml").stdout.splitlines() if "shutdown" in line
+    )
+
+    assert line.split()[:2] == ["models.old.shutdown_date", '"2027-01-31"']
+    assert explained(LLM_BACKEND_CONFIG="llm.toml")["models.old.shutdown_date"]["value"] == "2027-01-31"
+
+
+@pytest.mark.parametrize("tag", ["organization", "nix"])
+def test_what_must_not_be_relayed_unmetered_is_wrong_before_it_is_served(tmp_path: Path, tag: str) -> None:
+    (tmp_path / "llm.toml").write_text(f"[relay]\nunmetered = ['{tag}']\n")
+
+    result = run("check", LLM_BACKEND_CONFIG="llm.toml")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"relay.unmetered cannot have '{tag}': ")
+
+
+def test_a_variable_is_unused_only_where_no_upstream_of_the_file_takes_its_value(tmp_path: Path) -> None:
+    (tmp_path / "llm.toml").write_text('[upstreams.a]\nurl = "https://a.example/v1"\nkey_env = "OPENAI_API_KEY"\n')
+    (tmp_path / "other.toml").write_text('[upstreams.a]\nurl = "https://a.example/v1"\n')
+    variables = {"OPENAI_API_KEY": "canary-key", "OPENAI_BASE_URL": "https://b.example/v1"}
+    rest = "is not used: the configuration file names the upstream.\n"
+
+    used = run("check", LLM_BACKEND_CONFIG="llm.toml", OPENAI_API_KEY="canary-key")
+    unused = run("check", LLM_BACKEND_CONFIG="other.toml", **variables)
+
+    assert (used.stdout, used.stderr) == ("OK\n", "")
+    assert unused.stderr == f"warning: OPENAI_API_KEY {rest}warning: OPENAI_BASE_URL {rest}"
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:11434", "http://127.0.0.1:11434/"])
+def test_an_upstream_whose_url_ends_at_its_host_is_warned_of(tmp_path: Path, url: str) -> None:
+    (tmp_path / "llm.toml").write_text(f'[upstreams.local]\nurl = "{url}"\n')
+
+    by_variable = run("check", OPENAI_BASE_URL=url)
+    by_file = run("check", LLM_BACKEND_CONFIG="llm.toml")
+
+    assert by_variable.stderr == "warning: OPENAI_BASE_URL has no path; most end in /v1.\n"
+    assert by_file.stderr == "warning: upstreams.local.url has no path; most end in /v1.\n"

@@ -5,6 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from llm_backend.contract.documents import merge
+from llm_backend.contract.errors import ContractError
+from llm_backend.resources import resource
 from llm_backend.settings import Loaded, SettingsRefused, load_with_origins
 from llm_backend.settings.explain import Row, explain
 
@@ -17,8 +20,13 @@ config = typer.Typer(name="config", help="What is set, and where it comes from."
 @config.command()
 def check() -> None:
     """Say OK, or what is wrong, one line a problem (exit code 2)."""
-    loaded = _load()
-    for warning in loaded.settings.warnings:
+    settings = _load().settings
+    try:
+        merge(resource("spec"), docs=settings.docs, unmetered=settings.relay.unmetered)
+    except ContractError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(REFUSED) from None
+    for warning in settings.warnings:
         typer.echo(f"warning: {warning}", err=True)
     typer.echo("OK")
 

@@ -37,8 +37,7 @@ def warnings(settings: "Settings") -> Iterator[str]:
         yield f"relay.unmetered: what {', '.join(settings.relay.unmetered)} cost at the upstream is charged to nobody."
     if settings.log.prompts:
         yield "log.prompts is on: prompts, with all that is private in them, ARE WRITTEN TO THE LOG."
-    if settings.upstreams and (settings.openai_api_key or settings.openai_base_url):
-        yield "OPENAI_API_KEY and OPENAI_BASE_URL are not used: the configuration file names the upstream."
+    yield from _upstream_warnings(settings)
 
 
 def is_loopback(host: str) -> bool:
@@ -90,6 +89,21 @@ def _upstreams(settings: "Settings") -> Iterator[str]:
         if url.scheme == "http" and not is_loopback(url.hostname or "") and not upstream.allow_http:
             where = f"upstreams.{upstream.name}.allow_http = true" if settings.upstreams else "UPSTREAM_ALLOW_HTTP=yes"
             yield f"The upstream's URL is plain http:// beyond this machine: use https://, or allow it by {where}."
+
+
+def _upstream_warnings(settings: "Settings") -> Iterator[str]:
+    """Variables that an upstream of the file has taken the place of, and URLs that look cut short."""
+    if settings.upstreams:
+        # A key that `key_env` names is that of an upstream.
+        is_used = settings.openai_api_key in {upstream.key for upstream in settings.every_upstream}
+        if settings.openai_api_key and not is_used:
+            yield "OPENAI_API_KEY is not used: the configuration file names the upstream."
+        if settings.openai_base_url:
+            yield "OPENAI_BASE_URL is not used: the configuration file names the upstream."
+    for upstream in settings.every_upstream:
+        if upstream.url and not urlsplit(upstream.url).path.strip("/"):
+            where = f"upstreams.{upstream.name}.url" if settings.upstreams else "OPENAI_BASE_URL"
+            yield f"{where} has no path; most end in /v1."
 
 
 def _webhook(settings: "Settings") -> Iterator[str]:

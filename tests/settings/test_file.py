@@ -134,7 +134,7 @@ def test_the_files_upstream_goes_before_the_environments(load_file: Load) -> Non
     settings = load_file('[upstreams.a]\nurl = "echo"\n', OPENAI_API_KEY="canary-1234")
 
     assert settings.upstream == Upstream("a", None, None, allow_http=False)
-    assert "are not used" in settings.warnings[0]
+    assert "OPENAI_API_KEY is not used" in settings.warnings[0]
 
 
 @pytest.mark.parametrize(
