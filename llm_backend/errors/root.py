@@ -6,7 +6,7 @@ Json = Any
 """A JSON value as parsed: dict, list, str, int, float, bool or None."""
 
 MESSAGE_LIMIT = 300
-"""No message is longer, in characters: it may not become a way to send data back."""
+"""No message is longer, in characters, nor what it says of a place: neither may become a way to send data back."""
 
 
 class LLMBackendError(Exception):
@@ -34,5 +34,5 @@ class LLMBackendError(Exception):
 
     def envelope(self) -> Json:
         """Write this error as OpenAI's `ErrorResponse`."""
-        message = str(self)[:MESSAGE_LIMIT]
-        return {"error": {"message": message, "type": self.type, "param": self.param, "code": self.code}}
+        message, param = str(self)[:MESSAGE_LIMIT], self.param and self.param[:MESSAGE_LIMIT]
+        return {"error": {"message": message, "type": self.type, "param": param, "code": self.code}}

@@ -5,7 +5,7 @@ import pytest_asyncio
 
 from llm_backend.domain.naming import Named
 from llm_backend.domain.ownership import Makings, Ownership, Recording
-from llm_backend.errors import InvalidRequest, NotFound, UpstreamInvalid
+from llm_backend.errors import MESSAGE_LIMIT, InvalidRequest, NotFound, UpstreamInvalid
 from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.clocks import SetClock
 from tests.domain.parts import Parts
@@ -56,6 +56,13 @@ async def test_what_is_not_ones_own_is_not_there(ownership: Ownership, named: Na
         await ownership.where(ALICE, [naming("file-a"), named])
 
     assert refused.value.param == "file_id"
+
+
+async def test_a_place_that_a_client_made_up_is_told_no_longer_than_a_message(ownership: Ownership) -> None:
+    with pytest.raises(NotFound) as refused:
+        await ownership.where(ALICE, [Named(f"{'x' * 100_000}.file_id", "files", "file-b")])
+
+    assert refused.value.envelope()["error"]["param"] == "x" * MESSAGE_LIMIT
 
 
 async def test_one_request_names_what_is_together(ownership: Ownership) -> None:
