@@ -1,7 +1,8 @@
 """Whose the upstream's objects are: its key is everybody's, so that only what is recorded here tells them apart."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.naming import OBJECT_ID, Named, made
@@ -9,6 +10,9 @@ from llm_backend.errors import InvalidRequest, Json, NotFound, UpstreamInvalid
 from llm_backend.storage import upstream_objects
 from llm_backend.storage.database import Database
 from llm_backend.storage.upstream_objects import UpstreamObject
+
+MOST_NAMED = 10_000
+"""Objects in one request, as many as a chat has messages: each is looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +70,20 @@ class Ownership:
         self._clock = clock
         self.passes_unknown = passes_unknown
 
-    async def where(self, account_id: int, named: Sequence[Named]) -> str | None:
+    async def where(self, account_id: int, named: Iterable[Named]) -> str | None:
         """The upstream that has all of these objects of the account's; None where nothing is known of any.
 
-        Raises NotFound for one that is not the account's own, and InvalidRequest where they are not together.
+        Raises NotFound for one that is not the account's own, and InvalidRequest for too many or where they are not
+        together.
         """
-        if not named:
+        every = list(islice(named, MOST_NAMED + 1))
+        if not every:
             return None
-        known = await self._database.detached(self._find({each.object_id for each in named}))
+        if len(every) > MOST_NAMED:
+            raise InvalidRequest(f"A request names at most {MOST_NAMED} objects.", param=every[-1].param)
+        known = await self._database.detached(self._find({each.object_id for each in every}))
         upstream: str | None = None
-        for each in named:
+        for each in every:
             found = self._own(account_id, each, known.get(each.object_id, []))
             if found is None:
                 continue

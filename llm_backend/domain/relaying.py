@@ -96,7 +96,7 @@ class Relaying:
         for name, reason in errand.refused.items():
             if wish.arguments.get(name) or (isinstance(wish.body, dict) and wish.body.get(name)):
                 raise InvalidRequest(reason, param=name, code="unsupported_value")
-        return await self.ownership.where(wish.caller.account_id, list(errand.named(wish.arguments, wish.body)))
+        return await self.ownership.where(wish.caller.account_id, errand.named(wish.arguments, wish.body))
 
     async def place(self, errand: Errand, wish: Wish) -> Place:
         """Who is to be asked. Raises as `where`, ModelNotFound, and PermissionDenied for the model."""

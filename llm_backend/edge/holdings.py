@@ -44,6 +44,6 @@ class Holding:
         if call.caller is None or not (keeps or names):
             return call.holdings
         ownership, account_id = call.services.relaying.ownership, call.caller.account_id
-        named = list(self._errand.naming.found(call.body)) if names else []
+        named = self._errand.naming.found(call.body) if names else ()
         where = await ownership.where(account_id, named)
         return Holdings(where, Recording(ownership, account_id, Makings(self._errand.makes)) if keeps else None)

@@ -1,10 +1,11 @@
 from collections.abc import AsyncIterator
+from itertools import chain, repeat
 
 import pytest
 import pytest_asyncio
 
 from llm_backend.domain.naming import Named
-from llm_backend.domain.ownership import Makings, Ownership, Recording
+from llm_backend.domain.ownership import MOST_NAMED, Makings, Ownership, Recording
 from llm_backend.errors import MESSAGE_LIMIT, InvalidRequest, NotFound, UpstreamInvalid
 from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.clocks import SetClock
@@ -63,6 +64,14 @@ async def test_a_place_that_a_client_made_up_is_told_no_longer_than_a_message(ow
         await ownership.where(ALICE, [Named(f"{'x' * 100_000}.file_id", "files", "file-b")])
 
     assert refused.value.envelope()["error"]["param"] == "x" * MESSAGE_LIMIT
+
+
+async def test_nobody_names_more_than_can_be_looked_up(ownership: Ownership) -> None:
+    named = [naming("file-a")] * MOST_NAMED
+
+    assert await ownership.where(ALICE, named) == "openai"
+    with pytest.raises(InvalidRequest, match="at most"):
+        await ownership.where(ALICE, chain(named, repeat(naming("file-a"))))
 
 
 async def test_one_request_names_what_is_together(ownership: Ownership) -> None:
