@@ -111,6 +111,18 @@ async def test_pictures_are_edited_and_varied(running: Running, client: AsyncOpe
     assert operations == ["createImageEdit", "createImageEdit", "createImageVariation"]
 
 
+async def test_pictures_are_edited_by_what_a_request_in_json_links_to(running: Running) -> None:
+    linked = {"image_url": "data:image/png;base64,iVBORw0KGgo="}
+    async with httpx.AsyncClient(headers=running.headers) as plain:
+        body = {"model": "echo-image", "prompt": "a blue square", "images": [linked]}
+        edited = await plain.post(f"{running.base_url}/images/edits", json=body)
+        foreign = body | {"images": [{"file_id": "file-of-somebody"}]}
+        refused = await plain.post(f"{running.base_url}/images/edits", json=foreign)
+
+    assert (edited.status_code, len(edited.json()["data"])) == (200, 1)
+    assert (refused.status_code, refused.json()["error"]["param"]) == (404, "images[0].file_id")
+
+
 async def test_what_is_spoken_is_paid_by_its_characters_and_can_be_written_down_again(
     running: Running, client: AsyncOpenAI
 ) -> None:

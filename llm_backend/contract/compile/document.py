@@ -101,13 +101,17 @@ class Assembly:
     def body(self, site: Site, fields: Fields, name: str) -> Json:
         schema = self.fields(self.requests, fields)
         reference = self.component(self.requests, name, schema)
-        media = {"application/json"} if site.form in ("never", "files") else set()
+        media = {"application/json": reference} if site.form in ("never", "files") else {}
         if site.form in ("always", "files"):
-            media.add("multipart/form-data")
-        if self.overlay.also_json(site.key):
-            media.add("application/json")
+            media["multipart/form-data"] = reference
+        in_json = self.overlay.also_json(site.key, schema)
+        if in_json is not None:
+            is_alike = in_json is schema
+            media["application/json"] = (
+                reference if is_alike else self.component(self.requests, f"{name}.json", in_json)
+            )
         required = bool(schema.get("required")) or "anyOf" in schema
-        return {"required": required, "content": {kind: {"schema": reference} for kind in sorted(media)}}
+        return {"required": required, "content": {kind: {"schema": media[kind]} for kind in sorted(media)}}
 
     def component(self, walker: Walker, name: str, schema: Json) -> Json:
         full = f"{walker.side}.{name}"

@@ -46,8 +46,17 @@ class Overlay:
     def path_parameters(self) -> dict[str, Json]:
         return dict(self.exceptions["pathParameters"])
 
-    def also_json(self, key: str) -> bool:
-        return bool(self._used("alsoJson", key, key in self.exceptions["alsoJson"]))
+    def also_json(self, key: str, form: Json) -> Json:
+        """The schema of a form's body as JSON: None where it may not come so, `form` itself where it is alike."""
+        if not self._used("alsoJson", key, key in self.exceptions["alsoJson"]):
+            return None
+        instead = self.exceptions["alsoJson"][key]
+        if not instead:
+            return form
+        changed = {**form["properties"], **instead["properties"]}
+        properties = {name: schema for name, schema in changed.items() if schema is not None}
+        required = [*(name for name in form.get("required", ()) if name in properties), *instead["required"]]
+        return {**form, "properties": properties, "required": sorted(required)}
 
     def answer(self, key: str) -> Json:
         return self._used("answers", key, self.exceptions["answers"].get(key))

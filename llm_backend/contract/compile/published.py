@@ -177,8 +177,9 @@ class Published:
 
     def body(self, key: str, source: Json) -> Json:
         content = {media: {"schema": self.requests.schema(one["schema"])} for media, one in source["content"].items()}
-        if self.overlay.also_json(key):
-            content.setdefault("application/json", content["multipart/form-data"])
+        form = content.get("multipart/form-data", {}).get("schema")
+        if form and self.overlay.also_json(key, resolved(form, self.requests.components)) is not None:
+            content.setdefault("application/json", {"schema": form})
         return {"required": source.get("required", True), "content": content}
 
     def responses(self, site: Site | None, sources: Json) -> Json:

@@ -17,9 +17,9 @@ REF = {"$ref": "#/components/schemas/request.A"}
 
 def overlay(exceptions: Json | None = None, limits: Json | None = None, *, strict: bool = True) -> Overlay:
     empty: dict[str, Any] = {
-        name: {} for name in ("alsoAnswered", "answers", "binary", "events", "operationIds", "pages")
+        name: {} for name in ("alsoAnswered", "alsoJson", "answers", "binary", "events", "operationIds", "pages")
     }
-    empty |= {"alsoJson": [], "openEnums": [], "openUnions": [], "optional": [], "pathParameters": {}}
+    empty |= {"openEnums": [], "openUnions": [], "optional": [], "pathParameters": {}}
     return Overlay(empty | (exceptions or {}), {"everywhere": {}, "operations": {}} | (limits or {}), strict)
 
 
