@@ -15,6 +15,9 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 (a token of RFC 9110's gra
 TYPE = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*((?:;.*)?)", re.ASCII)
 """A media type and the text of its parameters."""
 
+_PLAIN = re.compile(r"[a-z0-9.+-]{1,32}/[a-z0-9.+-]{1,64}")
+"""A type that is repeated to who sent it."""
+
 _PARAMETER = re.compile(rf'[ \t]*;[ \t]*(?:({_TOKEN})=(?:"([^"\\]*)"|([^\s";]+))[ \t]*)?', re.ASCII)
 
 
@@ -52,14 +55,19 @@ def body_type(content_type: str | None, content_encoding: str | None, readable: 
         raise UnsupportedMediaType("Compressed bodies are not read here: send the body without Content-Encoding.")
     found = TYPE.fullmatch(content_type or "")
     if found is None:
-        raise UnsupportedMediaType(f"The body needs a Content-Type: {readable.named}.")
+        raise UnsupportedMediaType(f"The type of the body is not said. {_wanted(readable)}")
     kind, parameters = found[1].lower(), found[2]
     taken = {JSON: readable.json, FORM: readable.form}
     if taken.get(kind) is None:
-        raise UnsupportedMediaType(f"This body is read as {readable.named} only.")
+        came = kind if _PLAIN.fullmatch(kind) else "another type"
+        raise UnsupportedMediaType(f"The body was sent as {came}, which is not read here. {_wanted(readable)}")
     if charset(parameters) not in {"utf-8", "utf8"}:
         raise UnsupportedMediaType("Bodies are read as UTF-8 only.")
     return BodyType(kind, _boundary(parameters) if kind == FORM else b"")
+
+
+def _wanted(readable: Readable) -> str:
+    return f"Send it with the header Content-Type: {readable.named}."
 
 
 def charset(parameters: str) -> str:
