@@ -83,7 +83,7 @@ class Parameters:
                 arguments[parameter.argument] = parameter.read(self._schemas, [path[parameter.name.replace("-", "_")]])
             except InvalidRequest:
                 absent = ModelNotFound if parameter.name == "model" else NotFound
-                raise absent(f"No such '{parameter.name}'.", param=parameter.name) from None
+                raise absent.of(parameter.name) from None
         if self._in_query:
             arguments |= self._read_query(_fields(query))
         return arguments

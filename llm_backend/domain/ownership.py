@@ -126,7 +126,7 @@ class Ownership:
             if (each.account_id, each.kind) == (account_id, named.kind) and is_within:
                 return each
         if known or not self.passes_unknown:
-            raise NotFound(f"No such '{named.param}'.", param=named.param)
+            raise NotFound.of(named.param)
         return None
 
     async def _find(self, ids: Iterable[str]) -> dict[str, list[UpstreamObject]]:

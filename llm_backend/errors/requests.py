@@ -1,6 +1,7 @@
 """What is wrong with a request, or with asking it now."""
 
 from collections.abc import Mapping
+from typing import Self
 
 from llm_backend.errors.root import LLMBackendError
 
@@ -74,6 +75,11 @@ class NotFound(InvalidRequest):
     """No such thing for this account: a foreign one answers exactly the same."""
 
     code = "not_found"
+
+    @classmethod
+    def of(cls, param: str) -> Self:
+        """Of what the parameter names, whose value is not repeated."""
+        return cls(f"Not found: what '{param}' names does not exist or is not this account's.", param=param)
 
 
 class ModelNotFound(NotFound):

@@ -53,7 +53,9 @@ async def test_what_is_ones_own_is_where_it_was_made(ownership: Ownership) -> No
     ],
 )
 async def test_what_is_not_ones_own_is_not_there(ownership: Ownership, named: Named) -> None:
-    with pytest.raises(NotFound, match=r"No such 'file_id'\.") as refused:
+    with pytest.raises(
+        NotFound, match=r"^Not found: what 'file_id' names does not exist or is not this account's\.$"
+    ) as refused:
         await ownership.where(ALICE, [naming("file-a"), named])
 
     assert refused.value.param == "file_id"
