@@ -62,6 +62,7 @@ def create_app(
         LifespanMiddleware(contract.answering, lifespan=lifespan),
         bounds=_bounds(contract, settings),
         rewriting=contract.rewriting,
+        signposts=contract.signposts,
         admission=admission,
         count=metrics.count,
         plain_roots=contract.plain_roots,

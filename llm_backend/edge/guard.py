@@ -17,6 +17,7 @@ from llm_backend.edge.intake import Departed, Intake, replayed
 from llm_backend.edge.media import Readable
 from llm_backend.edge.replying import Reply
 from llm_backend.edge.rewriting import Rewriting
+from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import ClientLeft
 
 BodyLimit = Callable[[str, str], Readable | None]
@@ -57,6 +58,7 @@ class Guard:
         *,
         bounds: Bounds,
         rewriting: Rewriting,
+        signposts: Signposts,
         admission: Admission,
         count: Count,
         plain_roots: frozenset[str] = frozenset(),
@@ -65,6 +67,7 @@ class Guard:
         self._app = app
         self._bounds = bounds
         self._rewriting = rewriting
+        self._signposts = signposts
         self._admission = admission
         self._count = count
         self._plain_roots = plain_roots
@@ -138,7 +141,7 @@ class Guard:
         call.scope["headers"] = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in below.items()]
 
     async def _refuse(self, error: Exception, call: Call, intake: Intake, reply: Reply) -> None:
-        known = problems.understood(error, call.scope, call.request_id)
+        known = problems.understood(error, call.scope, call.request_id, self._signposts)
         call.log.setdefault("error", known.code)
         if reply.status is not None:
             return  # too late for a status: an answer left incomplete makes the server cut the connection

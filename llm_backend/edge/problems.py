@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import Scope
 
+from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import (
     MESSAGE_LIMIT,
     BudgetExhausted,
@@ -65,7 +66,6 @@ STATUS: dict[type[LLMBackendError], int] = {
 _REFUSALS: dict[int, Callable[[], LLMBackendError]] = {
     401: Unauthenticated,
     403: lambda: PermissionDenied("This key may not do that."),
-    404: lambda: NotFound("Unknown path: there is nothing here. The API's paths begin with /v1."),
     413: lambda: RequestTooLarge("The body is too large."),
     415: lambda: UnsupportedMediaType("This operation does not read bodies of this media type."),
 }
@@ -113,14 +113,14 @@ def _headers(error: LLMBackendError) -> dict[str, str]:
     return headers
 
 
-def understood(error: Exception, scope: Scope, request_id: str) -> LLMBackendError:
+def understood(error: Exception, scope: Scope, request_id: str, signposts: Signposts) -> LLMBackendError:
     """Say in our words what `error` is. What is nobody's purpose is an Internal, and is logged with its traceback.
 
     `scope` is the one that was given to the application: in it the path's methods are found.
     """
     if isinstance(error, LLMBackendError):
         return error
-    known = _refused(error, scope) if isinstance(error, HTTPException) else None
+    known = _refused(error, scope, signposts) if isinstance(error, HTTPException) else None
     if known is None:
         log = structlog.get_logger("llm_backend.problems")
         log.error("unexpected_error", request_id=request_id, exc_info=error)
@@ -128,9 +128,11 @@ def understood(error: Exception, scope: Scope, request_id: str) -> LLMBackendErr
     return known
 
 
-def _refused(error: HTTPException, scope: Scope) -> LLMBackendError | None:
+def _refused(error: HTTPException, scope: Scope, signposts: Signposts) -> LLMBackendError | None:
     """Translate what the routers and Connexion raise; never their own text, which quotes the request."""
     status = error.status_code
+    if status == 404:  # noqa: PLR2004 (the one that is told by its path's neighbours)
+        return signposts.unknown(scope["path"])
     if status == 405:  # noqa: PLR2004 (the one that is told by its path's methods)
         return MethodNotAllowed("The path does not have this method.", _allowed(error, scope))
     if status in _REFUSALS:

@@ -25,6 +25,7 @@ from llm_backend.edge.cors import Cors
 from llm_backend.edge.guard import Bounds, Guard, Patience
 from llm_backend.edge.rewriting import Rewriting
 from llm_backend.edge.server import Serving, server
+from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import Json, NotServed
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.wire import Outbound
@@ -114,6 +115,7 @@ class FormApp:
             LifespanMiddleware(layers, lifespan=self._lifespan),
             bounds=Bounds(body_limit(self._document), None, self._patience),
             rewriting=Rewriting(self._document["paths"]),
+            signposts=Signposts(self._document["paths"]),
             admission=admission,
             count=lambda _operation, _status: None,
         )

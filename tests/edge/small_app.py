@@ -20,6 +20,7 @@ from llm_backend.edge.cors import Cors
 from llm_backend.edge.guard import Bounds, Guard, Patience
 from llm_backend.edge.media import Readable
 from llm_backend.edge.rewriting import DEPLOYMENT, Rewriting
+from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import Json, ModelNotFound, NotServed, Unauthenticated, UpstreamTimedOut
 
 BODY_LIMIT = 64 * 1024
@@ -86,6 +87,7 @@ class Small:
             app,
             bounds=Bounds(_body_limit, self.hosts, self.patience),
             rewriting=Rewriting(DOCUMENT["paths"]),
+            signposts=Signposts(DOCUMENT["paths"]),
             admission=admission,
             count=lambda operation, status: self.counted.append((operation, status)),
         )

@@ -147,6 +147,24 @@ async def test_a_doubled_base_path_is_told_so(asking: Any) -> None:
     assert "base URL" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v1/chat/completion", "there is nothing here. Did you mean /v1/chat/completions?"),
+        ("/Chat/Complete", "there is nothing here. The API's paths begin with /v1."),
+        ("/chat/complete", "there is nothing here. Did you mean /v1/chat/completions?"),
+        ("/healthy", "there is nothing here. Did you mean /healthz?"),
+        ("/v1/canary", "the API has no operation here."),
+        (f"/v1/chat/completions{'s' * 500}", "the API has no operation here."),
+        ("/canary", "there is nothing here. The API's paths begin with /v1."),
+    ],
+)
+async def test_a_path_that_is_none_is_told_the_one_it_resembles(asking: Any, path: str, said: str) -> None:
+    answer = await asking(Small().edge()).get(path)
+
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, f"Unknown path: {said}")
+
+
 async def test_an_azure_path_is_the_operation_with_the_deployment_as_model(asking: Any) -> None:
     path = "/openai/deployments/gpt-4o/chat/completions"
 
