@@ -221,7 +221,7 @@ def _standing(found: Standing) -> dict[str, Any]:
 
 
 async def _create(name: str, said: Terms, codes: list[str] | None) -> tuple[Account, NewKey]:
-    async with opened() as parts:
+    async with opened(makes=True) as parts:
         if codes:
             said["users"] = await _user_ids(parts, codes)
         return await parts.accounts.create_with_key(name, parts.keys, OPERATOR, **said)

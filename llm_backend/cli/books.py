@@ -13,7 +13,6 @@ from llm_backend.settings import load_settings
 from llm_backend.storage import schema
 from llm_backend.storage.database import Database
 from llm_backend.storage.engines import UNHURRIED
-from llm_backend.storage.schema import SchemaMismatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +34,10 @@ async def books() -> AsyncIterator[Books]:
     Raises SettingsRefused, SchemaMismatch and DatabaseUnavailable.
     """
     url = load_settings().database_url.get_secret_value()
-    found = await schema.status(url)
-    if found.shape != "current":
-        raise SchemaMismatch(found.complaint())
+    revision = await schema.current(url)
     database, clock = Database(url, UNHURRIED), SystemClock()
     try:
         accounts, reports = Accounts(database, clock), Reports(database, clock)
-        yield Books(accounts, reports, Explanations(database), Doctor(database), found.head)
+        yield Books(accounts, reports, Explanations(database), Doctor(database), revision)
     finally:
         await database.close()

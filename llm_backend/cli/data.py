@@ -12,7 +12,7 @@ from typing import IO, Annotated
 
 import typer
 
-from llm_backend.cli.opening import OPERATOR
+from llm_backend.cli.opening import OPERATOR, prepared, tell_of_new
 from llm_backend.cli.printing import show
 from llm_backend.database_urls import is_sqlite, normalise
 from llm_backend.domain.accounts import Accounts
@@ -25,7 +25,6 @@ from llm_backend.domain.parrot import Moved, Parrot
 from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.errors import InvalidRequest
 from llm_backend.settings import load_settings
-from llm_backend.storage import schema
 from llm_backend.storage.database import Database
 from llm_backend.storage.dumps import Scope
 from llm_backend.storage.engines import UNHURRIED
@@ -118,14 +117,17 @@ class _Opened:
 
 
 @asynccontextmanager
-async def _opened() -> AsyncIterator[_Opened]:
+async def _opened(*, makes: bool = False) -> AsyncIterator[_Opened]:
+    """`makes` as in `opened`."""
     settings = load_settings()
     url = settings.database_url.get_secret_value()
     configured = settings.secret_key.get_secret_value() if settings.secret_key else None
-    await schema.ensure(url)
+    is_new = await prepared(url, makes=makes)
     database, clock = Database(url, UNHURRIED), SystemClock()
     try:
         secrets = await unlock(database, configured, clock)
+        if is_new:
+            tell_of_new(database)
         yield _Opened(database, secrets, clock, settings.keys.recoverable)
     finally:
         await database.close()
@@ -139,7 +141,7 @@ async def _export(account: str | None, user: str | None, file: IO[bytes]) -> dic
 
 
 async def _import(file: Path) -> Brought:
-    async with _opened() as parts:
+    async with _opened(makes=True) as parts:
         with _progress("Importing") as progress:
             return await Imports(parts.database, parts.clock).bring(file, OPERATOR, progress)
 
@@ -147,7 +149,7 @@ async def _import(file: Path) -> Brought:
 async def _parrot(url: str, *, dry_run: bool) -> Moved:
     source = Database(_readable(url), UNHURRIED)
     try:
-        async with _opened() as parts:
+        async with _opened(makes=True) as parts:
             keys = Keys(parts.database, parts.secrets, parts.clock, recoverable=parts.recoverable)
             with _progress("Moving in") as progress:
                 moving = Parrot(source, parts.database, keys, parts.clock)

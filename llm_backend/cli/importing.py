@@ -91,7 +91,7 @@ def _given(said: dict[str, str], line: int) -> dict[str, Any]:
 
 async def _import(rows: list[Row], made: list[dict[str, Any]], advance: Callable[[int], None]) -> None:
     """Make the accounts and tell of each in `made`, which holds what was made also where this raises."""
-    async with opened() as parts:
+    async with opened(makes=True) as parts:
         await parts.batches.check(rows)
         for first in range(0, len(rows), AT_ONCE):
             some = rows[first : first + AT_ONCE]

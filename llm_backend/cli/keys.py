@@ -16,11 +16,13 @@ from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.key_terms import END_USER_LIMITS, END_USER_RATES, RATES, KeyChanges
 from llm_backend.domain.keys import GRACE_LIMIT_SECONDS, KEY_PATTERN, NewKey
 from llm_backend.domain.leaks import Finding
+from llm_backend.errors import InvalidRequest
 from llm_backend.storage.keys import Key
 
 keys = typer.Typer(name="keys", help="Keys of an account.", no_args_is_help=True)
 
-OF_END_USERS = ("trusted_frontend", *END_USER_LIMITS, "end_user_renewal", *END_USER_RATES)
+LIMITS_OF_END_USERS = (*END_USER_LIMITS, "end_user_renewal", *END_USER_RATES)
+OF_END_USERS = ("trusted_frontend", *LIMITS_OF_END_USERS)
 
 KeyReference = Annotated[str, typer.Argument(metavar="KEY", help="Its public id, or the key itself.")]
 
@@ -55,6 +57,7 @@ def create(  # noqa: PLR0913 (what a key is)
         end_user_tokens_per_minute=end_user_tokens_per_minute,
         end_user_concurrent_requests=end_user_concurrent_requests,
     )  # fmt: skip
+    _refuse_end_users_of_none(said)
     _tell(asyncio.run(_create(account, cast("KeyChanges", said))), as_json=as_json)
 
 
@@ -157,6 +160,15 @@ def report(
         (number, each.key_id, each.account_id, each.status.replace("_", " "))
         for number, each in enumerate(findings, 1)
     ])  # fmt: skip
+
+
+def _refuse_end_users_of_none(said: dict[str, Any]) -> None:
+    """Raises InvalidRequest for limits of end users whom a key that is no frontend's would never have."""
+    limited = next((name for name in LIMITS_OF_END_USERS if said.get(name) is not None), None)
+    if limited and not said.get("trusted_frontend"):
+        written = {within: option for option, within in terms.LIMITS.items()}
+        option = written.get(limited, limited).replace("_", "-")
+        raise InvalidRequest(f"--{option} needs --trusted-frontend: other keys have no end users.", param=limited)
 
 
 def _read(file: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import typer
+
 from llm_backend.domain.account_budgets import AccountBudgets
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.audit import Author
@@ -34,19 +36,22 @@ class Opened:
 
 
 @asynccontextmanager
-async def opened() -> AsyncIterator[Opened]:
-    """The parts, made as `serve` makes them: on a fresh machine the SQLite file and its secret come into being here.
+async def opened(*, makes: bool = False) -> AsyncIterator[Opened]:
+    """The parts, made as `serve` makes them.
 
+    `makes`: on a fresh machine the SQLite file and its secret come into being here; otherwise there is none to open.
     Raises SettingsRefused, SchemaMismatch, SecretRefused and DatabaseUnavailable.
     """
     settings = load_settings()
     url = settings.database_url.get_secret_value()
     configured = settings.secret_key.get_secret_value() if settings.secret_key else None
     clock = SystemClock()
-    await schema.ensure(url)
+    is_new = await prepared(url, makes=makes)
     database = Database(url)
     try:
         secrets = await unlock(database, configured, clock)
+        if is_new:
+            tell_of_new(database)
         keys = Keys(database, secrets, clock, recoverable=settings.keys.recoverable)
         accounts = Accounts(database, clock, default_tokens=settings.budgets.default_tokens)
         yield Opened(
@@ -59,3 +64,16 @@ async def opened() -> AsyncIterator[Opened]:
         )
     finally:
         await database.close()
+
+
+async def prepared(url: str, *, makes: bool) -> bool:
+    """Returns where the database is ready: whether it was made now. Raises as `opened`."""
+    if makes:
+        return await schema.ensure(url)
+    await schema.current(url)
+    return False
+
+
+def tell_of_new(database: Database) -> None:
+    """In a folder where nobody wanted one, this is how it is noticed."""
+    typer.echo(f"made a new database at {database.file}", err=True)

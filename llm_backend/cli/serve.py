@@ -59,7 +59,7 @@ async def _prepare(settings: "Settings") -> None:
     for warning in settings.warnings:
         sys.stderr.write(f"warning: {warning}\n")
     _check_address(settings.host, settings.port)
-    async with opened():
+    async with opened(makes=True):
         pass
 
 

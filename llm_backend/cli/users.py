@@ -51,7 +51,7 @@ def described(user: User) -> dict[str, Any]:
 
 
 async def _create(code: str, name: str | None, account: str | None) -> User:
-    async with opened() as parts:
+    async with opened(makes=True) as parts:
         account_id = None if account is None else (await parts.accounts.find(account)).id
         return await parts.users.create(code, name, account_id, OPERATOR)
 

@@ -35,6 +35,8 @@ COMPLAINTS: dict[Shape, str] = {
     "foreign": "The database holds tables that are not llm-backend's: give it a database of its own.",
 }
 
+MISSING = "There is no database at {file}: run llm-backend where it is, or set DATABASE_URL or LLM_BACKEND_HOME."
+
 
 class SchemaMismatch(Exception):
     """The database cannot be served from as it is; the message is the one line to print."""
@@ -83,16 +85,31 @@ async def upgrade(url: str) -> Status:
         return await _within(writer, _upgrade)
 
 
-async def ensure(url: str) -> None:
-    """Returns where the database can be served from. An empty SQLite file is made ready; nothing else is changed.
+async def current(url: str) -> str:
+    """The schema of a database that can be served from; nothing is changed.
+
+    Raises SchemaMismatch, also where no SQLite file is, and DatabaseUnavailable.
+    """
+    found, file = await status(url), file_of(url)
+    if file is not None and not file.exists():
+        raise SchemaMismatch(MISSING.format(file=file))
+    if found.shape != "current":
+        raise SchemaMismatch(found.complaint())
+    return found.head
+
+
+async def ensure(url: str) -> bool:
+    """Returns where the database can be served from: whether it was made now, which only an empty SQLite file is.
 
     Raises SchemaMismatch and DatabaseUnavailable.
     """
     found = await status(url)
     if found.shape == "empty" and is_sqlite(url):
         await upgrade(url)
-    elif found.shape != "current":
+        return True
+    if found.shape != "current":
         raise SchemaMismatch(found.complaint())
+    return False
 
 
 @asynccontextmanager

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from llm_backend.cli.accounts import accounts
 from llm_backend.cli.database import database
 from llm_backend.cli.keys import keys
+from llm_backend.cli.usage import usage
 from llm_backend.cli.users import users
 from llm_backend.domain.keys import public_id_of
 from llm_backend.domain.secrets import SECRET_FILE
@@ -44,6 +45,47 @@ def test_the_first_command_on_a_fresh_machine_makes_database_secret_account_and_
     assert set(made) > {"id", "name", "active", "course", "token_limit", "used_tokens", "key_id", "api_key"}
     assert (made["name"], made["active"], public_id_of(made["api_key"])) == ("alice", True, made["key_id"])
     assert {file.name for file in folder.iterdir()} >= {"llm-backend.db", SECRET_FILE}
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        (accounts, ["list"]),
+        (accounts, ["close", "alice"]),
+        (keys, ["list", "alice"]),
+        (keys, ["create", "alice"]),
+        (users, ["list"]),
+        (usage, []),
+    ],
+)
+def test_a_command_that_needs_what_is_there_makes_no_database(
+    folder: Path, program: typer.Typer, words: list[str]
+) -> None:
+    refused = run(program, *words).exception
+
+    assert isinstance(refused, SchemaMismatch)
+    assert str(refused).startswith(f"There is no database at {folder}/llm-backend.db: ")
+    assert not list(folder.iterdir())
+
+
+def test_a_new_database_is_told_of_once(folder: Path) -> None:
+    first, second = run(accounts, "create", "alice"), run(accounts, "create", "bob")
+
+    assert f"made a new database at {folder}/llm-backend.db" in first.stderr.splitlines()
+    assert "new database" not in second.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--end-user-budget", "20"), ("--end-user-renewal", "day"), ("--end-user-budget", "0")]
+)
+def test_limits_of_end_users_are_refused_to_a_key_that_has_none(option: str, value: str) -> None:
+    told(accounts, "create", "alice")
+
+    refused = run(keys, "create", "alice", option, value).exception
+
+    assert isinstance(refused, InvalidRequest)
+    assert str(refused).startswith(f"{option} needs --trusted-frontend")
+    assert len(told(keys, "list", "alice")) == 1
 
 
 def test_people_see_the_key_and_are_told_that_it_is_shown_once() -> None:

@@ -60,7 +60,7 @@ def test_what_was_exported_is_imported_on_another_machine(folder: Path, monkeypa
     assert "1 of account, 1 of user, 1 of key" in exported.stderr
     assert (folder / "all.jsonl").stat().st_mode & 0o777 == 0o600
     assert not list(folder.glob(".*.part"))
-    assert (brought.exit_code, brought.stderr) == (0, "")
+    assert (brought.exit_code, brought.stderr) == (0, f"made a new database at {folder}/other.db\n")
     assert ["account", "1", "0"] in [line.split() for line in brought.stdout.splitlines()]
     assert names() == ["alice"]
     again = run("import", "file", "all.jsonl")
@@ -101,6 +101,7 @@ def test_one_account_or_user_is_written_to_standard_output() -> None:
 
 
 def test_a_file_that_does_not_become_whole_takes_the_place_of_none(folder: Path) -> None:
+    told("accounts", "create", "alice")
     (folder / "all.jsonl").write_text("what was there")
 
     result = run("export", "--user", "nobody", "--out", "all.jsonl")

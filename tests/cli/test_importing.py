@@ -48,7 +48,10 @@ def test_each_line_becomes_an_account_whose_key_nobody_else_can_read(folder: Pat
 
     made = json.loads((folder / "keys.json").read_text())
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "3 of 3 accounts made; their keys are in keys.json.\n"
+    assert result.stderr.splitlines() == [
+        f"made a new database at {folder}/llm-backend.db",
+        "3 of 3 accounts made; their keys are in keys.json.",
+    ]
     assert [(each["name"], each["users"]) for each in made] == [
         ("group 1", ["s1", "s2"]),
         ("group 2", []),
@@ -97,6 +100,7 @@ def test_a_file_that_is_there_is_never_written_over_and_then_nothing_is_made(fol
     ],
 )
 def test_a_table_that_is_wrong_anywhere_makes_nothing(folder: Path, table: str, said: str) -> None:
+    CliRunner().invoke(accounts, ["create", "before"])
     (folder / "groups.csv").write_text(table)
 
     result = imported("groups.csv", "--out", "keys.json")
@@ -105,7 +109,7 @@ def test_a_table_that_is_wrong_anywhere_makes_nothing(folder: Path, table: str, 
     assert result.exception.param is None or "accounts[" in result.exception.param
     with pytest.raises(InvalidRequest, match=said):
         raise result.exception
-    assert listed() == []
+    assert [each["name"] for each in listed()] == ["before"]
     assert not (folder / "keys.json").exists()
 
 
