@@ -1,13 +1,14 @@
 """Which branch of a union a value was meant to be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from llm_backend.contract.faults import Fault, Path, json_type, missing, not_among, types_of, wrong_type
 from llm_backend.contract.schemas import Schemas, below
 from llm_backend.errors import Json
 
-_FIRST = ("role", "type")
+_FIRST = ("type", "role")
 """The fields by which OpenAI tells variants apart, before any other that would do."""
 
 
@@ -27,6 +28,15 @@ class Branch:
     def types(self) -> list[str]:
         """The JSON types it allows; empty for any."""
         return types_of(self.schema) or [json_type(each) for each in self.literals or []]
+
+    @property
+    def properties(self) -> Mapping[str, Json]:
+        """The fields that it knows."""
+        return cast("Mapping[str, Json]", self.schema.get("properties", {}))
+
+    @property
+    def required(self) -> frozenset[str]:
+        return frozenset(self.schema.get("required", []))
 
     def fits(self, value: Json) -> bool:
         """Whether the value's type is one of its own."""
@@ -105,20 +115,25 @@ def _agreement(schemas: Schemas, branch: Branch, value: list[Json]) -> tuple[int
 
 
 def _closest_object(schemas: Schemas, fitting: list[Branch], value: Json, path: Path) -> Branch | Fault:
-    candidates = fitting
+    candidates, absent = fitting, []
     for key in _telling_fields(schemas, fitting):
+        if key not in value:
+            absent.append(key)
+            continue
         decided = _by_field(schemas, candidates, key, value, path)
         if isinstance(decided, Fault):
             return decided
         candidates = decided
-    return min(candidates, key=lambda branch: _distance(branch, value))
+    closest = min(candidates, key=lambda branch: _distance(branch, value))
+    wanting = [key for key in absent if key in closest.required]
+    return missing((*path, wanting[0])) if wanting else closest
 
 
 def _telling_fields(schemas: Schemas, fitting: list[Branch]) -> list[str]:
     """The fields whose literals differ from branch to branch, those of OpenAI first."""
     allowed: dict[str, list[list[Json]]] = {}
     for branch in fitting:
-        for key in branch.schema.get("properties", {}):
+        for key in branch.properties:
             literals = _field_literals(schemas, branch, key)
             if literals is not None:
                 allowed.setdefault(key, []).append(literals)
@@ -127,22 +142,21 @@ def _telling_fields(schemas: Schemas, fitting: list[Branch]) -> list[str]:
 
 
 def _field_literals(schemas: Schemas, branch: Branch, key: str) -> list[Json] | None:
-    if key not in branch.schema.get("properties", {}):
-        return None
     return literals_of(schemas.at(below(branch.pointer, "properties", key))[1])
 
 
 def _by_field(schemas: Schemas, candidates: list[Branch], key: str, value: Json, path: Path) -> list[Branch] | Fault:
-    """The candidates that the field `key` leaves; the fault where it leaves none."""
-    literals = [_field_literals(schemas, branch, key) for branch in candidates]
-    if key not in value:
-        content = [branch for branch in candidates if key not in branch.schema.get("required", [])]
-        return content or missing((*path, key))
-    matching = [branch for branch, allowed in zip(candidates, literals, strict=True) if value[key] in (allowed or [])]
-    open_ones = [branch for branch, allowed in zip(candidates, literals, strict=True) if allowed is None]
-    if matching or open_ones:
-        return matching or open_ones
-    allowed = [literal for each in literals for literal in each or []]
+    """The candidates that the field `key` leaves; the fault where it leaves none.
+
+    A branch that knows no such field stays where it lacks nothing that it requires.
+    """
+    knowing = [(branch, _field_literals(schemas, branch, key)) for branch in candidates if key in branch.properties]
+    matching = [branch for branch, literals in knowing if value[key] in (literals or [])]
+    open_ones = [branch for branch, literals in knowing if literals is None]
+    open_ones += [each for each in candidates if key not in each.properties and each.required <= value.keys()]
+    if matching or open_ones or not knowing:
+        return matching or open_ones or candidates
+    allowed = [literal for _, literals in knowing for literal in literals or []]
     types = [json_type(literal) for literal in allowed]
     if of_type(value[key], types):
         return not_among((*path, key), allowed)
@@ -151,5 +165,4 @@ def _by_field(schemas: Schemas, candidates: list[Branch], key: str, value: Json,
 
 def _distance(branch: Branch, value: Json) -> tuple[int, int]:
     """Fewest required fields missing, then most known ones there."""
-    lacking = sum(key not in value for key in branch.schema.get("required", []))
-    return lacking, -len(value.keys() & branch.schema.get("properties", {}).keys())
+    return len(branch.required - value.keys()), -len(value.keys() & branch.properties.keys())

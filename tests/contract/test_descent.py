@@ -11,7 +11,18 @@ from llm_backend.contract.schemas import Schemas
 from llm_backend.contract.validation import schemas_of
 from llm_backend.errors import Json
 from llm_backend.resources import resource
-from tests.contract.wrong_bodies import CALLED, ROWS, TEXT, assistant, chat, completion, embedding, parts, user
+from tests.contract.wrong_bodies import (
+    CALLED,
+    ROWS,
+    TEXT,
+    assistant,
+    chat,
+    completion,
+    embedding,
+    parts,
+    response,
+    user,
+)
 
 
 class CountedSchemas(Schemas):
@@ -96,6 +107,14 @@ def test_a_literal_that_is_wrong_is_told_the_right_ones(schemas: CountedSchemas)
 
     assert "'user'" in str(error)
     assert "'assistant'" in str(error)
+
+
+def test_an_item_of_an_unknown_type_is_told_more_than_those_of_its_role(schemas: CountedSchemas) -> None:
+    body = response({"type": "msg", "role": "user", "content": "x"})[1]
+
+    error = find_fault(schemas, "/named/createResponse", body).error()
+
+    assert "'message', 'file_search_call', " in str(error)
 
 
 HOSTILE = {

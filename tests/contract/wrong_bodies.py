@@ -26,6 +26,10 @@ def assistant(**fields: Any) -> Json:
     return {"role": "assistant", **fields}
 
 
+def response(*items: Any) -> tuple[str, Json]:
+    return "createResponse", {"model": "m", "input": list(items)}
+
+
 def embedding(text: Any, **fields: Any) -> tuple[str, Json]:
     return "createEmbedding", {"model": "m", "input": text, **fields}
 
@@ -179,6 +183,16 @@ ROWS: list[tuple[tuple[str, Json], str | None, str]] = [
     (embedding([None]), "input[0]", TYPE),
     (embedding("a", encoding_format="hex"), "encoding_format", VALUE),
     (embedding("a", dimensions="many"), "dimensions", TYPE),
+    # the items of a response's input, of some thirty types
+    (response({"role": "usr", "content": "x"}), "input[0].role", VALUE),
+    (response({"role": "tool", "content": "x", "tool_call_id": "c"}), "input[0].role", VALUE),
+    (response({"type": "message", "role": "usr", "content": "x"}), "input[0].role", VALUE),
+    (response({"type": "message", "content": "x"}), "input[0].role", "missing_required_parameter"),
+    (response({"content": "x"}), "input[0].role", "missing_required_parameter"),
+    (response({"type": "msg", "role": "user", "content": "x"}), "input[0].type", VALUE),
+    (response({}), "input[0].type", "missing_required_parameter"),
+    (response({"type": "item_reference"}), "input[0].id", "missing_required_parameter"),
+    (response({"role": "user", "content": [{"type": "text", "text": "x"}]}), "input[0].content[0].type", VALUE),
     # completions
     (completion(5), "prompt", TYPE),
     (completion(["a", None]), "prompt[1]", TYPE),
