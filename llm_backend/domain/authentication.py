@@ -111,10 +111,16 @@ class AdminToken:
 
     def check(self, token: str | None) -> None:
         """Raises Unauthenticated where `token` is not the administrator's, always where none is configured."""
-        digest = sha256((token or "").encode("utf-8", "surrogatepass")).digest()
+        if token is None:
+            raise Unauthenticated(
+                "No token was sent. The administrator's goes into the header Authorization, behind Bearer."
+            )
+        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
         # Every one is compared, so that the time tells nothing.
         if not sum(hmac.compare_digest(digest, known) for known in self._digests):
-            raise Unauthenticated
+            raise Unauthenticated(
+                "Incorrect token provided. This takes the administrator's, not the key of an account."
+            )
 
 
 class _Adopted:

@@ -50,7 +50,12 @@ async def test_a_draining_server_lives_but_is_not_ready(running: Running) -> Non
 
 
 async def test_metrics_are_the_administrators(running: Running) -> None:
-    assert (await got(running, "/metrics"))[0] == 401
+    missing = await got(running, "/metrics")
+    wrong = await got(running, "/metrics", authorization="Bearer wrong")
+
+    assert (missing[0], wrong[0]) == (401, 401)
+    assert error_in(missing[2])["message"].startswith("No token was sent. The administrator's")
+    assert error_in(wrong[2])["message"].startswith("Incorrect token provided. This takes the administrator's")
     assert (await got(running, "/metrics", authorization=f"Bearer {running.key}"))[0] == 403
 
     status, headers, body = await got(running, "/metrics", authorization=f"Bearer {ADMIN_TOKEN}")
