@@ -10,6 +10,7 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from llm_backend import logs
 from llm_backend.configured import transport_of
 from llm_backend.contract.contract import Contract
+from llm_backend.contract.defaults import refuse_wrong_defaults
 from llm_backend.contract.documents import merge
 from llm_backend.domain.clock import Clock, SystemClock
 from llm_backend.domain.exchanges import Exchanges
@@ -38,9 +39,12 @@ def create_app(
     """Everything, built from `settings`; `transport_of` makes the way to each upstream.
 
     `source`: where they are read again while it runs; None: nowhere.
-    Raises ContractError where the documents, the policy and the handlers do not fit together.
+    Raises ContractError where the documents, the policy, the handlers and the models' defaults do not fit together.
     """
     contract = _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
+    if settings.defaults:
+        # Of a document made for this alone: of the one that is served, only the text is kept.
+        refuse_wrong_defaults(merge(resource("spec")), settings.defaults)
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
     reloading = Reloading(settings, source, metrics)

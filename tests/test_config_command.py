@@ -146,14 +146,21 @@ def test_a_date_is_explained_as_the_file_writes_it(tmp_path: Path) -> None:
     assert explained(LLM_BACKEND_CONFIG="llm.toml")["models.old.shutdown_date"]["value"] == "2027-01-31"
 
 
-@pytest.mark.parametrize("tag", ["organization", "nix"])
-def test_what_must_not_be_relayed_unmetered_is_wrong_before_it_is_served(tmp_path: Path, tag: str) -> None:
-    (tmp_path / "llm.toml").write_text(f"[relay]\nunmetered = ['{tag}']\n")
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[relay]\nunmetered = ['organization']\n", "relay.unmetered cannot have 'organization': "),
+        ("[relay]\nunmetered = ['nix']\n", "relay.unmetered cannot have 'nix': "),
+        ("[models.x]\ndefaults = { temperature = 'hot' }\n", "models.\"x\".defaults: 'temperature' must be "),
+    ],
+)
+def test_what_the_contract_does_not_allow_is_wrong_before_it_is_served(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "llm.toml").write_text(text)
 
     result = run("check", LLM_BACKEND_CONFIG="llm.toml")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.startswith(f"relay.unmetered cannot have '{tag}': ")
+    assert result.stderr.startswith(said)
 
 
 def test_a_variable_is_unused_only_where_no_upstream_of_the_file_takes_its_value(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from llm_backend.contract.defaults import refuse_wrong_defaults
 from llm_backend.contract.documents import merge
 from llm_backend.contract.errors import ContractError
 from llm_backend.resources import resource
@@ -22,7 +23,8 @@ def check() -> None:
     """Say OK, or what is wrong, one line a problem (exit code 2)."""
     settings = _load().settings
     try:
-        merge(resource("spec"), docs=settings.docs, unmetered=settings.relay.unmetered)
+        document = merge(resource("spec"), docs=settings.docs, unmetered=settings.relay.unmetered)
+        refuse_wrong_defaults(document, settings.defaults)
     except ContractError as error:
         typer.echo(error, err=True)
         raise typer.Exit(REFUSED) from None

@@ -165,6 +165,11 @@ class Settings(BaseSettings):
         return (Upstream("openai", url, self.openai_api_key, allow_http, field, timeouts=self.timeouts),)
 
     @property
+    def defaults(self) -> Mapping[str, Mapping[str, Any]]:
+        """What stands in for fields that a request leaves out, by the model that has such."""
+        return {name: model.defaults for name, model in self.models.items() if model.defaults}
+
+    @property
     def admin_tokens(self) -> tuple[SecretStr, ...]:
         """Every token that opens the admin operations; none: they are closed."""
         if self.admin_token is None:
