@@ -50,7 +50,7 @@ $(TESTED): $(SOURCES) | .venv/dev .venv/sdk2 $(NODE_SDK)
 	$(PYTEST) $(COVERED)
 	@touch $@
 
-proof: .venv/dev  ## the long proofs whole: races, kills, schemathesis (docs/reliability.md); SERVERS=1 adds PostgreSQL
+proof: .venv/dev  ## the long proofs whole: races, kills, flatness, schemathesis (docs/reliability.md); SERVERS=1 adds PostgreSQL
 	PROOF=1 $(BIN)/pytest tests/proof tests/whole/test_schemathesis.py
 
 campaign: .venv/dev  ## stop, freeze and kill databases and servers under streams; ROUNDS=50 for more

@@ -124,7 +124,7 @@ class Parts:
         relay = self.settings.relay
         gate = Gate(routing.limits, self.clock, total_seconds(self.settings))
         ownership = Ownership(database, self.clock, passes_unknown=relay.unowned)
-        return Relaying(ownership, routing.catalogue, routing.upstreams, gate)
+        return Relaying(ownership, routing.catalogue, routing.upstreams, gate, relay.upstream)
 
     def _frontends(self) -> Frontends:
         secret = self.settings.frontends.jwt_secret

@@ -28,8 +28,7 @@ ADOPTED = frozenset(
         *("openai_api_key", "openai_base_url", "upstream_allow_http"),
     }
 )
-"""What holds as soon as it is read, as does `relay.upstream`. The rest needs a new start, and so does `timeouts` for
-whole requests."""
+"""What holds as soon as it is read. The rest needs a new start, and so does `timeouts` for whole requests."""
 
 log = structlog.get_logger("llm_backend.reloading")
 
@@ -51,8 +50,7 @@ class Routing:
         cls, settings: Settings, transport_of: Callable[[Configured], Transport], clock: Clock, limits: Limits
     ) -> "Routing":
         """As it is at the start."""
-        made = [upstream(each, transport_of(each), clock) for each in settings.every_upstream]
-        upstreams = Upstreams(made, keeper=settings.relay.upstream)
+        upstreams = Upstreams(upstream(each, transport_of(each), clock) for each in settings.every_upstream)
         catalogue = Catalogue(
             upstreams,
             models=[model(name, told) for name, told in settings.models.items()],
@@ -73,7 +71,7 @@ class Routing:
         self.catalogue.adopt(upstreams, models=models, aliases=now.aliases, default_model=now.default_model)
         self.prices.adopt(priced(now))
         self.limits.adopt(allowances(now))
-        await self.upstreams.replace(upstreams, keeper=now.relay.upstream)
+        await self.upstreams.replace(upstreams)
 
     def _made(self, configured: Configured) -> Upstream:
         return upstream(configured, self.transport_of(configured), self.clock)
@@ -117,8 +115,6 @@ class Reloading:
 
 def _changed(before: Settings, now: Settings) -> list[str]:
     """The names of what differs and is not adopted while requests run."""
-    same = before.relay.model_copy(update={"upstream": now.relay.upstream})
-    before = before.model_copy(update={"relay": same})
     names = [name for name, value in before if name not in ADOPTED and getattr(now, name) != value]
     patience = [settings.timeouts.total_seconds for settings in (before, now)]
     return names + (["timeouts.total_seconds"] if patience[0] != patience[1] else [])

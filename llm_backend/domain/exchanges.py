@@ -17,7 +17,7 @@ from llm_backend.domain.stickiness import sticky_key
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.trades import Trade, Usual
 from llm_backend.domain.work import Work
-from llm_backend.errors import Draining, KeyRevoked, LLMBackendError, PermissionDenied
+from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
 from llm_backend.upstream.routing import Plan
@@ -94,7 +94,6 @@ class Exchanges:
             await asyncio.wait([exchange.task for exchange in self._running])
 
     async def _plan(self, work: Work) -> Plan:
-        refuse_models_of_tools(work)
         sticky = partial(sticky_key, work.caller.account_id, work.body)
         plan = await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
         kept_by = work.holdings.upstream
@@ -117,13 +116,3 @@ class Exchanges:
                 log.error("exchange_failed", request_id=exchange.work.request_id, exc_info=error)
 
         return forget
-
-
-def refuse_models_of_tools(work: Work) -> None:
-    """Raises PermissionDenied for a tool that works with a model which the caller may not name."""
-    tools = work.body.get("tools")
-    for index, tool in enumerate(tools if isinstance(tools, list) else ()):
-        model = tool.get("model") if isinstance(tool, dict) else None
-        if isinstance(model, str) and not work.caller.allows(model):
-            param = f"tools[{index}].model"
-            raise PermissionDenied("This key may not use that model.", param=param, code="model_not_allowed")

@@ -78,11 +78,15 @@ class Gate:
 class Relaying:
     """Asks upstreams on an account's behalf. What it asks for costs nothing here and leaves no usage record."""
 
-    def __init__(self, ownership: Ownership, catalogue: Catalogue, upstreams: Upstreams, gate: Gate) -> None:
+    def __init__(
+        self, ownership: Ownership, catalogue: Catalogue, upstreams: Upstreams, gate: Gate, usual: str | None = None
+    ) -> None:
+        """`usual`: the upstream where objects are made when nothing says where; None: the first."""
         self.ownership = ownership
         self._catalogue = catalogue
         self._gate = gate
         self._upstreams = upstreams
+        self._usual = usual
 
     async def where(self, errand: Errand, wish: Wish) -> str | None:
         """The upstream that keeps what the request names; None where it names nothing that is known.
@@ -104,7 +108,7 @@ class Relaying:
             route = (plan if where is None else plan.only_at(where)).route
             return Place(route.upstream, route.upstream_model)
         try:
-            return Place(self._upstreams.keeper if where is None else self._upstreams.get(where))
+            return Place(self._upstreams.get(where or self._usual or self._upstreams.default.name))
         except KeyError:
             # It was taken out of the configuration, and everything there with it.
             raise NotFound("What the request names is at an upstream that is no longer there.") from None

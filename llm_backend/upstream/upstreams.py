@@ -9,12 +9,8 @@ from llm_backend.upstream.upstream import Upstream
 class Upstreams:
     """The configured upstreams, in the order of the configuration. They may change while requests run."""
 
-    def __init__(self, upstreams: Iterable[Upstream], *, keeper: str | None = None) -> None:
-        """At least one; the first is the one that is asked where nothing else says who.
-
-        `keeper`: who makes objects where nothing else says who; None: the first.
-        """
-        self._keeper = keeper
+    def __init__(self, upstreams: Iterable[Upstream]) -> None:
+        """At least one; the first is the one that is asked where nothing else says who."""
         self._known = {upstream.name: upstream for upstream in upstreams}
         self._leaving: list[Upstream] = []
 
@@ -26,16 +22,11 @@ class Upstreams:
     def default(self) -> Upstream:
         return next(iter(self))
 
-    @property
-    def keeper(self) -> Upstream:
-        return self.default if self._keeper is None else self.get(self._keeper)
-
     def __iter__(self) -> Iterator[Upstream]:
         return iter(self._known.values())
 
-    async def replace(self, upstreams: Iterable[Upstream], *, keeper: str | None = None) -> None:
+    async def replace(self, upstreams: Iterable[Upstream]) -> None:
         """Have these from now on; one that is no longer among them closes when the last answer of its own has ended."""
-        self._keeper = keeper
         before, self._known = self._known.values(), {upstream.name: upstream for upstream in upstreams}
         stay = set(self)
         gone = [upstream for upstream in before if upstream not in stay]

@@ -180,10 +180,9 @@ async def test_a_pool_that_stays_busy_refuses_who_comes(
 
 
 async def test_no_connection_is_held_while_a_stream_is_open(
-    database_url: str, tmp_path: Path, upstream: FaultyUpstream, monkeypatch: pytest.MonkeyPatch
+    database_url: str, tmp_path: Path, upstream: FaultyUpstream
 ) -> None:
-    # Row 54. Twenty share two connections: nobody is refused for want of one, however slow the machine is.
-    monkeypatch.setattr(storage, "Limits", partial(Limits, pool_size=2))
+    # Row 54
     goes_on = asyncio.Event()
     upstream.streams("Hel", goes_on, "lo")
     async with relaying(database_url, tmp_path, upstream) as running:

@@ -12,7 +12,6 @@ from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.trades import CHAT
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft
-from llm_backend.upstream.deadlines import Timeouts
 from tests.databases import BOTH
 from tests.faults.asking import HELLO, asked, events_in
 from tests.faults.leaving import WAYS, Client, Leaving, request
@@ -202,10 +201,8 @@ async def test_a_stream_says_that_it_is_not_to_be_buffered(stage: Stage) -> None
     assert "content-length" not in answer.headers
 
 
-async def test_three_hundred_departures_leave_a_pool_that_works(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Row 30. None of them is to end by a deadline, however slow the machine is: enough of those open the circuit.
-    asked_upstream = stage.running.services.upstreams.default
-    monkeypatch.setattr(asked_upstream, "_timeouts", Timeouts())
+async def test_three_hundred_departures_leave_a_pool_that_works(stage: Stage) -> None:
+    # Row 30
     stage.upstream.streams("Hello", Hang)
 
     async def leaves(number: int) -> None:
@@ -218,7 +215,7 @@ async def test_three_hundred_departures_leave_a_pool_that_works(stage: Stage, mo
         await asyncio.gather(*(leaves(number) for number in range(start, start + 50)))
     await stage.running.quiet()
 
-    session = asked_upstream._transport._session  # type: ignore[attr-defined]
+    session = stage.running.services.upstreams.default._transport._session  # type: ignore[attr-defined]
     assert len(session.connector._acquired) == 0
     assert len(await stage.records()) == len(stage.upstream.requests) == 300
     stage.upstream.forget()

@@ -60,13 +60,3 @@ async def test_all_of_them_are_closed_at_the_end() -> None:
     await upstreams.close()
 
     assert (busy.closed, stays.closed) == (1, 1)
-
-
-async def test_who_keeps_objects_may_be_another_than_the_first_and_change() -> None:
-    first, second = named("first", Counted()), named("second", Counted())
-    upstreams = Upstreams([first, second], keeper="second")
-    assert upstreams.keeper is second
-
-    await upstreams.replace([first])
-
-    assert upstreams.keeper is first
