@@ -32,7 +32,8 @@ def merge(spec_folder: Path, *, docs: bool = True, unmetered: Collection[str] = 
     """The document that is served and enforced, as OpenAPI 3.1.
 
     `unmetered`: tags that are relayed although what they cost is not known.
-    Without `docs`, the operations that show the document are left out and named under `x-left-out`.
+    Without `docs`, the operations that show the document are left out and named under `x-left-out`, as are those that
+    the compiled document does not have and the package does: the policy may speak of both.
     Raises ContractError where the documents and the policy do not fit together.
     """
     policy = read_policy(spec_folder / "policy.yaml")
@@ -108,13 +109,14 @@ def _version() -> str:
 
 
 def _read_openai(file: Path, merged: Json) -> Json:
-    """Puts the paths into `merged`; gives the components."""
+    """Puts the paths and what was left out into `merged`; gives the components."""
     try:
         document = orjson.loads(file.read_bytes())
     except (OSError, orjson.JSONDecodeError) as error:
         raise ContractError(f"{file} cannot be read: {error}.") from None
     for path, item in document["paths"].items():
         merged["paths"][PREFIX + path] = item
+    merged["x-left-out"] = document.get("x-left-out", [])
     components: Json = document.get("components", {})
     return components
 
@@ -168,7 +170,7 @@ def _leave_out(merged: Json, parts: set[str]) -> None:
         del merged["paths"][operation.path][operation.method]
         if not merged["paths"][operation.path]:
             del merged["paths"][operation.path]
-    merged["x-left-out"] = [operation.id for operation in left_out]
+    merged["x-left-out"] += [operation.id for operation in left_out]
 
 
 def _declare_variants(merged: Json) -> None:

@@ -9,7 +9,8 @@ from llm_backend.contract.operations import python_name
 from llm_backend.contract.parameters import Parameter, alternatives
 from llm_backend.contract.schemas import Schemas, below
 from llm_backend.contract.unions import Branch
-from llm_backend.errors import InvalidForm, InvalidRequest, Json
+from llm_backend.edge.strict_json import parse
+from llm_backend.errors import InvalidForm, InvalidJson, InvalidRequest, Json
 from llm_backend.upstream.forms import Form, Part
 
 _NAME = re.compile(r"([^\[\]]+)(?:(\[\])|\[([^\[\]]+)\])?")
@@ -85,6 +86,8 @@ class _Field:
             return self._parameter.read_fields(schemas, {key: _value(part) for key, part in sent.within.items()})
         if (sent.is_list or len(sent.plain) > 1) and not self._takes_lists:
             raise self._wrong("is one field of the form, and no list")
+        if self._takes_objects and not sent.is_list and (found := _object(_value(sent.plain[-1]))) is not None:
+            return found
         return self._parameter.read(schemas, [_value(part) for part in sent.plain], is_list=sent.is_list)
 
     def _wrong(self, expected: str) -> InvalidRequest:
@@ -114,6 +117,16 @@ def _by_name(form: Form) -> dict[str, _Sent]:
 def _value(part: Part) -> str:
     """What stands in the body for the part."""
     return part.beginning(part.size).decode() if part.filename is None else part.filename
+
+
+def _object(text: str) -> Json:
+    """The object whose JSON the text is, as OpenAPI has objects sent in a form; None where it is none."""
+    if not text.lstrip().startswith("{"):
+        return None
+    try:
+        return parse(text.encode())
+    except InvalidJson:
+        return None  # a text like others, which the schema takes or refuses
 
 
 def _untyped(sent: _Sent) -> Json:

@@ -8,44 +8,94 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, GenerationMode, HookContext, Response
 
+from llm_backend.contract.documents import resolve
+from llm_backend.contract.operations import operations
 from llm_backend.errors import Json
 
-MODELS = ["echo", "echo-reasoning"]
+MODELS = {
+    "createChatCompletion": ["echo", "echo-reasoning"],
+    "createCompletion": ["echo", "echo-reasoning"],
+    "createEmbedding": ["echo", "echo-reasoning"],
+    "createModeration": ["echo-moderation", None],
+    "createImage": ["echo-image", None],
+    "createImageEdit": ["echo-image", None],
+    "createImageVariation": ["echo-dall-e", None],
+    "createSpeech": ["echo-speech"],
+    "createTranscription": ["echo-transcribe", "echo-whisper"],
+    "createTranslation": ["echo-whisper"],
+}
+"""Those that exist and do what is asked."""
+FILE = {"type": "string", "format": "binary"}
+FORM = "multipart/form-data"
 REFUSED = "REFUSED"
-"""The variable with the name of a file: one line for each valid request that was answered 400, its id."""
+"""The variable with the name of a file: one line for each valid request that was answered 400, its id first."""
 
 
 @schemathesis.hook
 def before_load_schema(_context: HookContext, document: Json) -> None:
-    """Two things of which the document says less than there is.
+    """What the document says less of than there is, or says otherwise than schemathesis reads it.
 
-    Models: those that exist, as of others nothing but the upstream's 404 can be learned. Streams: OpenAI's document,
-    and so ours, gives the payload of `data`, where schemathesis expects the event around it.
+    Models: those that exist, as of others nothing but the upstream's 404 can be learned. Forms: what texts can
+    say. Streams: OpenAI's document, and so ours, gives the payload of `data`, where schemathesis expects the event
+    around it.
     """
-    schemas = document["components"]["schemas"]
-    for name in ("createChatCompletion", "createCompletion", "createEmbedding"):
-        schemas[f"request.{name}"]["properties"]["model"] = {"type": "string", "enum": MODELS}
-    for item in document["paths"].values():
-        for operation in item.values():
-            content = operation["responses"].get("200", {}).get("content", {})
-            if "text/event-stream" in content:
-                content["text/event-stream"] = {"schema": _event(content["text/event-stream"]["schema"])}
+    for operation in operations(document):
+        asked = operation.fields.get("requestBody", {}).get("content", {})
+        for content in asked.values() if operation.id in MODELS else ():
+            resolve(document, content["schema"])["properties"]["model"] = {"enum": MODELS[operation.id]}
+        if FORM in asked:
+            asked[FORM] = asked[FORM] | {"schema": _of_form(document, asked[FORM]["schema"])}
+        content = operation.fields["responses"].get("200", {}).get("content", {})
+        if "text/event-stream" in content:
+            content["text/event-stream"] = {"schema": _event(content["text/event-stream"]["schema"])}
 
 
 @schemathesis.hook
 def after_call(_context: HookContext, case: Case[Any], response: Response) -> None:
     """A range that only the upstream cares about is left to it: the test looks up whether it was the upstream."""
-    if case.path.startswith("/api/"):
-        return  # a name that is taken, an account that is closed: no upstream is asked
+    if case.path.startswith("/api/") or case.operation.definition.raw["x-fate"] != "served":
+        return  # a name that is taken, an account that is closed, an object that is nobody's: no upstream is asked
     if response.status_code == 400 and case.meta and case.meta.generation.mode is GenerationMode.POSITIVE:
         with Path(os.environ[REFUSED]).open("a") as file:
-            file.write(response.headers["x-request-id"][0] + "\n")
+            file.write(f"{response.headers['x-request-id'][0]} {case.method} {case.path} {response.text}\n")
 
 
 @schemathesis.hook
-def filter_body(_context: HookContext, body: Json) -> bool:
-    """No integer beyond 64 bits: the reader refuses them anywhere (I-JSON), which no schema of open objects can say."""
-    return all(-(2**63) <= number < 2**63 for number in _integers(body))
+def filter_body(context: HookContext, body: Json) -> bool:
+    """No integer beyond 64 bits: the reader refuses them anywhere (I-JSON), which no schema of open objects can say.
+
+    And no field of a form whose name cannot be read: its head is refused before any schema is asked.
+    """
+    takes_form = context.operation is not None and FORM in context.operation.definition.raw["requestBody"]["content"]
+    is_readable = not (takes_form and isinstance(body, dict)) or all(name and name.isprintable() for name in body)
+    return is_readable and all(-(2**63) <= number < 2**63 for number in _integers(body))
+
+
+def _of_form(document: Json, schema: Json) -> Json:
+    """The schema of a form's fields, as these can say it: there is no null, and one of a list may come alone.
+
+    Pictures, one or many, stand in one schema: of two that exclude each other schemathesis sends neither as a file. And
+    they are not none, as an empty list is no field at all.
+    """
+    schema = resolve(document, schema)
+    said = {name: _of_field(each) for name, each in schema.get("properties", {}).items()}
+    if said.get("image", {}).get("anyOf") == [FILE, {"type": "array", "items": FILE}]:
+        said["image"] = FILE | {"type": ["string", "array"], "items": FILE, "minItems": 1}
+    return schema | {"properties": said}
+
+
+def _of_field(field: Json) -> Json:
+    if not isinstance(field, dict):
+        return field  # `false`: there is no such field
+    said = dict(field)
+    if isinstance(field.get("type"), list):
+        said["type"] = [name for name in field["type"] if name != "null"]
+    if "enum" in field:
+        said["enum"] = [value for value in field["enum"] if value is not None]
+    if "anyOf" in field:
+        said["anyOf"] = [each for each in field["anyOf"] if each != {"type": "null"}]
+    items = field.get("items", {})
+    return said if not items or items.get("format") == "binary" else {"anyOf": [said, items]}
 
 
 def _event(payload: Json) -> Json:

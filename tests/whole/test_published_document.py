@@ -38,7 +38,7 @@ async def test_a_server_on_the_published_document_serves_chat_and_models(
         faulty = await client.post("chat/completions", json=hello | {"messages": [{"role": "user"}]})
         refused = await faulty.json()
         models = await (await client.get("models")).json()
-        unserved = await client.post("responses", json={})
+        unserved = await client.post("videos", json={})
 
     assert said["choices"][0]["message"]["content"] == "Hello there"
     assert (faulty.status, refused["error"]["param"]) == (400, "messages[0].content")

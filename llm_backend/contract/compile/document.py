@@ -206,8 +206,9 @@ def written(document: Json) -> bytes:
     paths = ",\n".join(
         f"  {text(path)}: {{\n{lines(item.items(), '   ')}\n  }}" for path, item in sorted(document["paths"].items())
     )
+    left_out = f' "x-left-out": {text(document["x-left-out"])},\n' if "x-left-out" in document else ""
     return (
-        f'{{\n "openapi": {text(document["openapi"])},\n "info": {text(document["info"])},\n'
+        f'{{\n "openapi": {text(document["openapi"])},\n "info": {text(document["info"])},\n{left_out}'
         f' "components": {{\n  "schemas": {{\n{schemas}\n  }}\n }},\n "paths": {{\n{paths}\n }}\n}}\n'
     ).encode()
 

@@ -158,6 +158,11 @@ class Published:
             found["deprecated"] = True
         return ours, found
 
+    def left_out(self, paths: Json) -> list[str]:
+        """The ids of what the package knows and the document does not have (yet, or any more)."""
+        had = {found["operationId"] for item in paths.values() for found in item.values()}
+        return sorted({self.name(site, {}) for site in self.sites.values()} - had)
+
     def name(self, site: Site | None, source: Json) -> str:
         if site is None:
             return camel(source["operationId"])
@@ -208,4 +213,5 @@ def compile_published(source: Json, overlay: Overlay) -> Json:
                 ours, found = published.operation(method.upper(), path, item[method])
                 paths.setdefault(ours, {})[method] = found
     components = {**published.requests.components, **published.answers.components}
-    return finished(paths, components, overlay, str(source["info"]["version"]))
+    document = finished(paths, components, overlay, str(source["info"]["version"]))
+    return document | {"x-left-out": published.left_out(document["paths"])}

@@ -47,6 +47,15 @@ def test_what_is_compiled_from_the_published_document_has_our_ids_and_tags(
         assert theirs[key].get("x-stream") == ours[key].get("x-stream")
 
 
+def test_it_names_what_the_package_knows_and_it_does_not_so_that_a_policy_may_speak_of_both(
+    from_published: Json, document: Json
+) -> None:
+    ids = {one["operationId"] for one in keyed(from_published).values()}
+    ours = {one["operationId"] for one in keyed(document).values()}
+
+    assert set(from_published["x-left-out"]) == ours - ids
+
+
 def test_its_path_parameters_have_our_names(from_published: Json, document: Json) -> None:
     assert set(from_published["paths"]) <= set(document["paths"])
 
