@@ -5,8 +5,9 @@ SHELL := bash
 PYTHON ?= python3
 T ?= tests
 BIN := .venv/bin
-# One process more than there are cores: tests wait as much as they compute.
-PYTEST = $(BIN)/pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadfile
+# One process more than there are cores: tests wait as much as they compute. What takes longest goes first (tests/conftest.py): no file
+# waits because it has few tests.
+PYTEST = $(BIN)/pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadfile --no-loadscope-reorder
 # Kept whenever all tests run, so that `check` right after `test` does not run them a second time.
 COVERED := --cov --cov-report= --cov-fail-under=0
 # What all tests passed on last, servers tried or not: newer than every file that they could depend on, or made again.
