@@ -21,7 +21,9 @@ DOCUMENT = merge(resource("spec"))
     ],
 )
 def test_what_some_operation_takes_or_none_knows_may_stand_in(defaults: Json) -> None:
-    refuse_wrong_defaults(DOCUMENT, {"m": defaults})
+    # Beside one that is refused: it is that one which is named.
+    with pytest.raises(ContractError, match=r'^models\."wrong"\.defaults: '):
+        refuse_wrong_defaults(DOCUMENT, {"m": defaults, "wrong": {"temperature": "hot"}})
 
 
 @pytest.mark.parametrize(
