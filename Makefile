@@ -12,13 +12,13 @@ PYTEST = $(BIN)/pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os
 COVERED := --cov --cov-report= --cov-fail-under=0
 # What all tests passed on last, servers tried or not: newer than every file that they could depend on, or made again.
 TESTED := .tested$(if $(filter true,$(CI))$(SERVERS),-with-servers)
-SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests campaign spec migrations docs k8s requirements -type f -not -name '*.pyc' -not -path '*/node_modules/*')
+SOURCES := Makefile pyproject.toml README.md $(shell find llm_backend tests campaign benchmarks spec migrations docs k8s requirements -type f -not -name '*.pyc' -not -path '*/node_modules/*')
 # npm writes this file when everything is in place; without npm the Node suite is skipped by name.
 NODE := tests/clients/node
 NODE_SDK := $(if $(shell command -v npm),$(NODE)/node_modules/.package-lock.json)
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
-.PHONY: help run test check format lint types imports coverage proof campaign spec lock wheel clean
+.PHONY: help run installed test check format lint types imports coverage proof calls campaign bench spec lock wheel clean
 
 help:  ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,9 @@ help:  ## show this list
 run: .venv/run  ## serve on 127.0.0.1:8000 (or PORT=…), with a development key that stays the same
 	@$(BIN)/llm-backend dev $(if $(PORT),--port $(PORT))
 
-test: .venv/dev .venv/sdk2 $(NODE_SDK)  ## run the tests, or some: make test T=tests/edge; SERVERS=1 adds PostgreSQL
+installed: .venv/dev .venv/sdk2 $(NODE_SDK)  ## install all that the tests and checks need; with --jobs at the same time
+
+test: installed  ## run the tests, or some: make test T=tests/edge; SERVERS=1 adds PostgreSQL
 	$(PYTEST) $(if $(filter tests,$(T)),$(COVERED)) $(T)
 	@$(if $(filter tests,$(T)),touch $(TESTED))
 
@@ -54,8 +56,14 @@ $(TESTED): $(SOURCES) | .venv/dev .venv/sdk2 $(NODE_SDK)
 proof: .venv/dev  ## the long proofs whole: races, kills, flatness, schemathesis (docs/reliability.md); SERVERS=1 adds PostgreSQL
 	PROOF=1 $(BIN)/pytest tests/proof tests/whole/test_schemathesis.py
 
+calls: .venv/dev  ## count anew what a request calls, into tests/proof/calls_per_request.json
+	$(BIN)/python -m tests.proof.counting
+
 campaign: .venv/dev  ## stop, freeze and kill databases and servers under streams; ROUNDS=50 for more
 	$(BIN)/python -m campaign $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench: .venv/run  ## what a request costs, beside a bare relay (docs/performance.md): make bench ARGS=--quick
+	$(BIN)/python -m benchmarks $(ARGS)
 
 spec: .venv/dev  ## compile spec/openai.json and docs/coverage.md anew from the pinned SDK
 	$(BIN)/llm-backend spec compile

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, TextIO
 from urllib.parse import quote
 
+import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
@@ -54,8 +55,10 @@ _DSN = re.compile(r"://([^\s/:@\"]{0,128}):[^\s\"]{1,512}@")
 _OURS = "llm_backend."
 """How the modules begin whose exceptions are worded here, and so without what they were given."""
 
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+
 # ASCII only: a line must fit any stream, whatever its encoding.
-_ENCODER = json.JSONEncoder(check_circular=False)
+_ENCODER = json.JSONEncoder(check_circular=False, separators=(",", ":"))
 
 
 class Redaction:
@@ -109,11 +112,9 @@ def configure(level: str, *, secrets: Iterable[str] = (), prompts: bool = False,
     target = stream or sys.stderr
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
             _add_origin,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _plain(PRIVATE - PROMPTS if prompts else PRIVATE),
-            lambda _logger, _method, event: _REDACTION(_ENCODER.encode(event)),
+            _line(PRIVATE - PROMPTS if prompts else PRIVATE),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(number),
         logger_factory=lambda name="llm_backend", *_: _Lines(name, target),
@@ -144,19 +145,33 @@ def _add_origin(logger: WrappedLogger, method: str, event: EventDict) -> EventDi
     return event
 
 
-def _plain(private: frozenset[str]) -> structlog.typing.Processor:
-    """A processor that leaves scalars of bounded size only, and no field named in `private`."""
+def _line(private: frozenset[str]) -> structlog.typing.Processor:
+    """A processor that writes scalars of bounded size only, no field named in `private`, and no secret."""
 
-    def plain(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    def line(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
         error = _raised(event.pop("exc_info", None))
-        fields = {name: WITHHELD if name in private else _field(name, value) for name, value in event.items()}
-        return {**fields, "exception": _told(error)} if error else fields
+        for name in private.intersection(event):
+            event[name] = WITHHELD
+        if error is None and _SCALARS.issuperset(map(type, event.values())):
+            written = _encoded(event)
+            if len(written) - sum(map(len, event)) <= TEXT_LIMIT:
+                return _REDACTION(written)  # so short that no field of it is too long: so are nearly all
+        for name, value in event.items():
+            event[name] = _scalar(value, PROMPT_LIMIT if name in WHOLE else TEXT_LIMIT)
+        if error:
+            event["exception"] = _told(error)
+        return _REDACTION(_encoded(event))
 
-    return plain
+    return line
 
 
-def _field(name: str, value: Any) -> Any:
-    return _scalar(value, PROMPT_LIMIT if name in WHOLE else TEXT_LIMIT)
+def _encoded(event: EventDict) -> str:
+    try:
+        line = orjson.dumps(event)
+    except TypeError:
+        # Half of a surrogate pair, or a number of more than 64 bits.
+        return _ENCODER.encode(event)
+    return line.decode() if line.isascii() else _ENCODER.encode(event)
 
 
 def _scalar(value: Any, limit: int) -> Any:

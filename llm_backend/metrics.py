@@ -1,12 +1,16 @@
 """What an operator's monitoring reads: counters of this process, in Prometheus's text form."""
 
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, start_http_server
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+Labelled = Callable[..., Counter]
+"""The counter of a set of labels' values, in their order."""
 
 
 class Metrics:
@@ -15,18 +19,19 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         counter = partial(Counter, registry=self._registry)
+        labelled = partial(_labelled, self._registry)
         gauge = partial(Gauge, registry=self._registry)
-        self.requests = counter("llm_backend_requests", "Requests answered.", ("operation", "status"))
-        self.attempts = counter(
+        self.requests = labelled("llm_backend_requests", "Requests answered.", ("operation", "status"))
+        self.attempts = labelled(
             "llm_backend_upstream_attempts", "Calls to an upstream, by how they ended.", ("upstream", "status", "error")
         )
-        self.tokens = counter("llm_backend_tokens", "Tokens settled.", ("upstream", "kind", "basis"))
-        self.units = counter(
+        self.tokens = labelled("llm_backend_tokens", "Tokens settled.", ("upstream", "kind", "basis"))
+        self.units = labelled(
             "llm_backend_units",
             "Images made, seconds heard and characters spoken, settled.",
             ("upstream", "kind", "basis"),
         )
-        self.usage_missing = counter("llm_backend_usage_missing", "Complete answers without usage.", ("upstream",))
+        self.usage_missing = labelled("llm_backend_usage_missing", "Complete answers without usage.", ("upstream",))
         self.records_unwritten = counter("llm_backend_usage_records_unwritten", "Usage records that only the log has.")
         self.pending = gauge("llm_backend_usage_records_pending", "Usage records that wait for the database.")
         self.ratelimit_degraded = gauge(
@@ -34,7 +39,7 @@ class Metrics:
             "1 while the shared rate limits do not answer and each process keeps its own.",
         )
         self.violations = gauge("llm_backend_accounting_violations", "What of the books does not agree.")
-        self.reloads = counter(
+        self.reloads = labelled(
             "llm_backend_settings_reloads",
             "Times that the settings were read again, by what came of it: adopted or refused.",
             ("outcome",),
@@ -43,7 +48,7 @@ class Metrics:
 
     def count(self, operation: str, status: int) -> None:
         """Count an answer to a client."""
-        self.requests.labels(operation, str(status)).inc()
+        self.requests(operation, str(status)).inc()
 
     def serve(self, host: str, port: int) -> Callable[[], None]:
         """Serve them on a port of their own, to whoever reaches it; call what is returned to stop. Raises OSError."""
@@ -59,3 +64,8 @@ class Metrics:
     def text(self) -> bytes:
         """All of them, as Prometheus scrapes them."""
         return generate_latest(self._registry)
+
+
+def _labelled(registry: CollectorRegistry, name: str, told: str, labels: Sequence[str]) -> Labelled:
+    """One that is looked up faster than in the registry, which keeps each as long: each request counts five times."""
+    return cache(Counter(name, told, labels, registry=registry).labels)

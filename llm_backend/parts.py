@@ -122,7 +122,7 @@ class Parts:
 
     def _relaying(self, database: Database, routing: Routing) -> Relaying:
         relay = self.settings.relay
-        gate = Gate(routing.limits, self.clock, total_seconds(self.settings))
+        gate = Gate(routing.limits, total_seconds(self.settings))
         ownership = Ownership(database, self.clock, passes_unknown=relay.unowned)
         return Relaying(ownership, routing.catalogue, routing.upstreams, gate, relay.upstream)
 

@@ -100,14 +100,14 @@ class Reloading:
         try:
             settings = await asyncio.to_thread(self._source.load)
         except SettingsRefused as refused:
-            self._metrics.reloads.labels("refused").inc()
+            self._metrics.reloads("refused").inc()
             log.error("settings_refused", problems=" ".join(refused.problems))  # noqa: TRY400 (they say it all)
             return
         # Before anybody can write a line about the new ones.
         logs.withhold(settings.secrets)
         await routing.adopt(self._settings, settings)
         self._settings = settings
-        self._metrics.reloads.labels("adopted").inc()
+        self._metrics.reloads("adopted").inc()
         log.info("settings_reloaded", upstreams=len(settings.every_upstream), models=len(settings.models))
         if waiting := _changed(self._started_with, settings):
             log.warning("settings_need_a_restart", names=", ".join(waiting))

@@ -13,8 +13,8 @@ from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.secrets import unlock
 from llm_backend.domain.services import Services
-from llm_backend.edge.connections import ConnectionLimits
-from llm_backend.edge.server import Parser, Server, ServerTimes, Serving, server
+from llm_backend.edge.server import Server, server
+from llm_backend.edge.serving import ConnectionLimits, Parser, ServerTimes, Serving
 from llm_backend.settings import Settings, Source
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database

@@ -11,6 +11,7 @@ import typer
 
 from llm_backend.cli.banner import banner, written
 from llm_backend.cli.development import ADMIN_TOKEN, API_KEY, FOLDER, keep, kept
+from llm_backend.loading import loading
 
 if TYPE_CHECKING:
     from llm_backend.cli.opening import Opened
@@ -76,9 +77,9 @@ def _check_address(host: str, port: int) -> None:
 
 
 def _run(settings: "Settings") -> None:
-    from llm_backend.edge.connections import ConnectionLimits  # noqa: PLC0415 (as above)
-    from llm_backend.edge.server import ServerTimes, Serving  # noqa: PLC0415 (as above)
-    from llm_backend.edge.workers import serve as serve_workers  # noqa: PLC0415 (as above)
+    with loading():
+        from llm_backend.edge.serving import ConnectionLimits, ServerTimes, Serving  # noqa: PLC0415 (as above)
+        from llm_backend.edge.workers import serve as serve_workers  # noqa: PLC0415 (as above)
 
     limits = settings.limits
     serving = Serving(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from llm_backend.contract.documents import resolve
 from llm_backend.contract.operations import Operation, in_turn, is_greedy
+from llm_backend.contract.paths import Paths, Place
 from llm_backend.edge.media import FORM, JSON, Readable
 from llm_backend.errors import Json
 
@@ -20,21 +21,14 @@ def body_limit(document: Json) -> BodyLimit:
     """
     # Where nothing is, a form is not read, and what is told is that nothing is there.
     default = Readable(document["x-body-limit"], document["x-body-limit"])
-    fixed: dict[tuple[str, str], Readable | None] = {}
-    patterns: dict[str, list[tuple[re.Pattern[str], Readable | None]]] = {}
-    for operation in in_turn(document):
-        limit = _readable(document, operation)
-        method = operation.method.upper()
-        if "{" in operation.path:
-            greedy = {parameter["name"] for parameter in operation.parameters if is_greedy(parameter)}
-            patterns.setdefault(method, []).append((_pattern(operation.path, greedy), limit))
-        else:
-            fixed[method, operation.path] = limit
+    limits = Paths(
+        Place(operation.method.upper(), operation.path, _pattern(operation), _readable(document, operation))
+        for operation in in_turn(document)
+    )
 
     def limit_of(method: str, path: str) -> Readable | None:
-        if (method, path) in fixed:
-            return fixed[method, path]
-        return next((limit for pattern, limit in patterns.get(method, ()) if pattern.fullmatch(path)), default)
+        found = limits.find(method, path)
+        return default if found is None else found[0]
 
     return limit_of
 
@@ -49,9 +43,10 @@ def _readable(document: Json, operation: Operation) -> Readable | None:
     return Readable(json, operation.fields.get("x-form-limit"))
 
 
-def _pattern(path: str, greedy: set[str]) -> re.Pattern[str]:
-    """Matches what the router would match; `greedy` parameters take slashes too."""
-    parts = _PLACE.split(path)  # text, name, text, name, …
+def _pattern(operation: Operation) -> re.Pattern[str]:
+    """Matches what the router would match."""
+    greedy = {parameter["name"] for parameter in operation.parameters if is_greedy(parameter)}
+    parts = _PLACE.split(operation.path)  # text, name, text, name, …
     for index, part in enumerate(parts):
         parts[index] = (".+" if part in greedy else "[^/]+") if index % 2 else re.escape(part)
-    return re.compile("".join(parts))
+    return re.compile("".join(parts) + r"\Z")

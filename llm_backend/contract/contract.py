@@ -1,11 +1,13 @@
 """The merged document, made into all that a server needs of it."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.types import ASGIApp
 
 from llm_backend.contract.bodies import BodyLimit, body_limit
 from llm_backend.contract.dialect import to_connexion
+from llm_backend.contract.direct import Direct
 from llm_backend.contract.documents import refuse_unknown_authenticators
 from llm_backend.contract.error_styles import plain_roots
 from llm_backend.contract.layers import Layers
@@ -24,8 +26,8 @@ class Contract:
     """Knows requests and no server: what a server opens comes with each request, in its scope."""
 
     document: Document
-    answering: ASGIApp
-    """Routes, authorises and validates a request, and has its handler answer."""
+    layers: Layers
+    """Connexion's: they route, authorise and validate a request, and have its handler answer."""
     rewriting: Rewriting
     signposts: Signposts
     body_limit: BodyLimit
@@ -33,24 +35,38 @@ class Contract:
 
     @classmethod
     def of(cls, document: Json) -> "Contract":
-        """Raises ContractError where the document, the policy and the handlers do not fit together."""
+        """Takes the schemas out of `document`.
+
+        Raises ContractError where the document, the policy and the handlers do not fit together.
+        """
         refuse_unknown_authenticators(document, CHECKS)
+        text = Document.of(document)
+        validators = validator_map(document)
+        # Most schemas are of answers, which nobody checks. What is made from here on takes the place of them in memory.
+        del document["components"]["schemas"]
         return cls(
-            Document.of(document),
-            _answering(document),
+            text,
+            _layers(document, validators),
             Rewriting(document["paths"]),
             Signposts(operation.path for operation in operations(document) if operation.is_answered),
             body_limit(document),
             plain_roots(document),
         )
 
+    def answering(self, *, direct: bool) -> ASGIApp:
+        """What answers requests: the layers themselves or, `direct`, what they have loaded.
 
-def _answering(document: Json) -> Layers:
+        Raises ContractError where that cannot be told.
+        """
+        return Direct(self.layers) if direct else self.layers
+
+
+def _layers(document: Json, validators: dict[str, Any]) -> Layers:
     return Layers(
         to_connexion(document),
         resolver(document),
         security_map=SECURITY_MAP,
-        validator_map=validator_map(document),
+        validator_map=validators,
         # Parameters are read once, by our own validator.
         uri_parser_class=UnreadUri,
     )

@@ -1,5 +1,7 @@
 """From a relayed operation to what is particular about it: read off its path and its answer, and the policy's say."""
 
+from collections.abc import Iterable
+
 from llm_backend.contract.documents import PREFIX, resolve
 from llm_backend.contract.operations import Operation, operations, python_name
 from llm_backend.domain.errands import Errand, Gives, PathId, QueryField
@@ -23,7 +25,7 @@ class Errands:
             frozenset(told.get("opaque", ())),
         )
         self._within = frozenset(told.get("within", ()))
-        self._paths = {operation.path for operation in operations(document)}
+        self._item_paths = _item_paths(operation.path for operation in operations(document))
         self._made = {kind for each in operations(document) for kind in self.makes(each).values()}
 
     def of(self, operation: Operation) -> Errand:
@@ -60,7 +62,7 @@ class Errands:
         told: dict[str, str] | None = operation.fields.get("x-makes")
         if told is not None:
             return told
-        item = self._item_path(operation.path)
+        item = self._item_paths.get(operation.path)
         if operation.method != "post" or item is None or self._gives(operation) != "json":
             return {}
         kind = _collection(item)
@@ -68,13 +70,8 @@ class Errands:
 
     def _listed(self, operation: Operation) -> str | None:
         """The kind of a list that everybody shares."""
-        item = self._item_path(operation.path)
+        item = self._item_paths.get(operation.path)
         return None if operation.method != "get" or item is None or "{" in operation.path else _collection(item)
-
-    def _item_path(self, path: str) -> str | None:
-        """The path of one thing in the collection at `path`."""
-        below = (each[len(path) + 1 :].partition("/")[0] for each in self._paths if each.startswith(f"{path}/{{"))
-        return next((f"{path}/{place}" for place in below), None)
 
     def _kind_in_path(self, path: str, name: str) -> str | None:
         """The kind of what a parameter names; None for what nobody could have recorded."""
@@ -100,6 +97,17 @@ class Errands:
         if not media:
             return "nothing"
         return "events" if "text/event-stream" in media else "binary"
+
+
+def _item_paths(paths: Iterable[str]) -> dict[str, str]:
+    """By the path of a collection, the path of one thing in it."""
+    found = {}
+    for path in paths:
+        parts = path.split("/")
+        for count, part in enumerate(parts):
+            if part.startswith("{"):
+                found["/".join(parts[:count])] = "/".join(parts[: count + 1])
+    return found
 
 
 def _places(path: str) -> list[str]:

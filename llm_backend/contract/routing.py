@@ -30,6 +30,9 @@ Handler = Callable[..., Coroutine[Any, Any, Response]]
 Bound = Callable[..., Coroutine[Any, Any, Response]]
 """What Connexion calls: seemingly without parameters, so that it reads no body and prepares no arguments."""
 
+Answer = Callable[[Call], Coroutine[Any, Any, Response]]
+"""What it comes to, for whoever has the call at hand."""
+
 
 class HandlerResolver(Resolver):
     """Looks an operation up; everything that can be wrong was found when the table was made."""
@@ -61,19 +64,31 @@ def bind(handler: Handler) -> Bound:
     takes_body = "body" in wanted
     names = [name for name in wanted if name != "body"]
 
-    async def bound(**_of_the_path: object) -> Response:
-        call = Call.of(cast("Scope", context.scope))
+    async def answer(call: Call) -> Response:
         arguments = {name: call.arguments[name] for name in names if name in call.arguments}
         if takes_body:
             arguments["body"] = call.body
         return await handler(call, **arguments)
 
+    async def bound(**_of_the_path: object) -> Response:
+        return await answer(Call.of(cast("Scope", context.scope)))
+
     # Connexion passes the path's parameters whether they are asked for or not, and reads the body for a function that
     # takes any keyword: this one takes them and says it has none. (functools.wraps would show it the handler's own.)
-    cast("Any", bound).__signature__ = inspect.Signature()
+    marked = cast("Any", bound)
+    marked.__signature__ = inspect.Signature()
+    marked.answer = answer
     bound.__name__ = bound.__qualname__ = handler.__name__
     bound.__module__ = handler.__module__
     return bound
+
+
+def unbound(bound: Bound) -> Answer:
+    """What `bound` does with its call. Raises TypeError where `bind` did not make it, or it was wrapped."""
+    if not hasattr(bound, "answer") or inspect.unwrap(bound) is not bound:
+        raise TypeError(f"{bound} is not as `bind` makes them")
+    answer: Answer = cast("Any", bound).answer
+    return answer
 
 
 def _answer(operation: Operation, package: str, errands: Errands) -> Bound:

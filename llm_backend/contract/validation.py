@@ -65,8 +65,12 @@ class BodyCheck:
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Connexion's protocol; nothing is wrapped, the body is read before or here."""
-        call = Call.of(scope)
-        deployment: str | None = scope.get(DEPLOYMENT)
+        await self.take(Call.of(scope))
+        return receive, scope
+
+    async def take(self, call: Call) -> None:
+        """Leave the body in the call. Raises InvalidRequest."""
+        deployment: str | None = call.scope.get(DEPLOYMENT)
         if call.upload is not None and self._form is not None:
             call.form = await call.upload.read()
             if deployment is not None:
@@ -74,7 +78,6 @@ class BodyCheck:
             call.body = self._form.read(call.form)
         else:
             call.body = self.read(call.raw_body, deployment)
-        return receive, scope
 
     def read(self, raw: bytes, deployment: str | None = None) -> Json:
         """The body; None where there is none and none is needed. Raises InvalidRequest.
@@ -112,9 +115,13 @@ class ParameterCheck:
     def __call__(self, *_: object, **__: object) -> "ParameterCheck":
         return self
 
+    def of(self, operation_id: str) -> Parameters | None:
+        """Those of the operation; None where it has none."""
+        return self._by_operation.get(operation_id)
+
     def validate(self, scope: Scope) -> None:
         """Leaves the arguments in the call."""
-        parameters = self._by_operation.get(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
+        parameters = self.of(scope["extensions"][ROUTING_CONTEXT]["operation_id"])
         if parameters is not None:
             call = Call.of(scope)
             call.arguments = parameters.read(scope.get("path_params", {}), scope.get("query_string", b""))

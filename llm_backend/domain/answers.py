@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -12,8 +12,6 @@ from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally, objects
 from llm_backend.domain.work import Ending
 from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
-from llm_backend.upstream.bodies import whole
-from llm_backend.upstream.headers import passed_down
 from llm_backend.upstream.wire import Reply
 
 TEXT = "text/plain"
@@ -21,8 +19,7 @@ TEXT = "text/plain"
 _COMPLETED = Ending("completed", upstream_status=HTTP_OK)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """A whole answer: its bytes, and the upstream's headers that are passed down."""
 
     body: bytes
@@ -41,8 +38,9 @@ class WholeAnswer(Exchange):
 
     async def _work(self) -> Answer:
         reply = await self._attempts.open()
+        told = self._told(reply)
         try:
-            answer = await self._received(reply)
+            answer = await self._received(reply, told.get("content-type", ""))
         except LLMBackendError as error:
             await self._attempts.settle_failed(error)
             raise
@@ -51,16 +49,17 @@ class WholeAnswer(Exchange):
         raw = content.get("usage") if isinstance(content, dict) else None
         await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
         await self._note(content)
-        return Answer(answer.body, self._told(reply), answer.media_type)
+        return Answer(answer.body, told, answer.media_type)
 
-    async def _received(self, reply: Reply) -> "_Received":
+    async def _received(self, reply: Reply, content_type: str) -> "_Received":
         """The answer, as it is passed on. Lets go of the upstream, whose part is over here."""
         try:
             with self._interruption.listening():
-                raw = await whole(reply.chunks(), self._trade.answer_bytes)
-            media_type = passed_down(reply.headers).get("content-type", "").partition(";")[0].strip().lower()
-            if self.work.accept == TEXT and media_type.startswith("text/"):
-                return _Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
+                raw = await reply.read(self._trade.answer_bytes)
+            if self.work.accept == TEXT:
+                media_type = content_type.partition(";")[0].strip().lower()
+                if media_type.startswith("text/"):
+                    return _Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
             content, strict = read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)
             return _Received(content, self._renamed(strict, content), JSON)
         finally:
@@ -76,8 +75,7 @@ class WholeAnswer(Exchange):
             raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Received:
+class _Received(NamedTuple):
     """What came, and what of it is passed on."""
 
     content: Json

@@ -1,7 +1,7 @@
 """One question to a chat: put to a model with all that was said before, kept together with what it cost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from secrets import randbits
 
 import orjson
@@ -14,6 +14,7 @@ from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.histories import UNSAID, Continuation, Form, Line, Messages, Sizes, Turn, turns
 from llm_backend.domain.idempotency import Once
 from llm_backend.domain.key_text import base62
+from llm_backend.domain.recall import recall
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft, DatabaseUnavailable, Json, LLMBackendError, UpstreamRejected
 from llm_backend.model_ids import seems_to_chat
@@ -114,12 +115,14 @@ class Ask:
         Raises NoSuchChat, BudgetReached, PermissionDenied where the key is not for the model that answers, all before
         anything is sent, and the upstream's failures: then nothing is kept.
         """
-        account, chat, said = await self._desk.database.detached(self._read())
+        account, chat = await self._desk.database.detached(self._read())
         is_over = _is_over(account, self._desk.customs.soft_limit_percent)
         form = form_of(chat)
         try:
             model = await self._model(chat)
-            await self._put(form, model, turns(said))
+            sizes = await self._sizes(model)
+            said = await self._desk.database.detached(self._said(chat, form, sizes))
+            await self._put(form, model, sizes, turns(said))
         except LLMBackendError as error:
             known = told(error)
             if known is error:
@@ -127,9 +130,8 @@ class Ask:
             raise known from error
         return Told(await self._desk.database.detached(self._kept()), is_over)
 
-    async def _put(self, form: Form, model: str, before: list[Turn]) -> None:
+    async def _put(self, form: Form, model: str, sizes: Sizes, before: list[Turn]) -> None:
         """Ask, with ever less of the history where the upstream finds it too long."""
-        sizes = await self._sizes(model)
         while True:
             lines = form.fitting(before, self._new, self._arguments["max_tokens"], sizes)
             try:
@@ -145,8 +147,7 @@ class Ask:
         async def keep(session: AsyncSession, attempt_id: str, answer: Json) -> None:
             await self._keep(session, attempt_id, form.said(answer))
 
-        work = replace(
-            self._work,
+        work = self._work._replace(
             path=form.trade.path,
             body=body,
             streamed=False,
@@ -197,7 +198,7 @@ class Ask:
     async def _standing_in(self, usual: str) -> str:
         """`usual`, unless the upstream says that it has none of that name."""
         try:
-            listed = [model["id"] for model in await self._desk.catalogue.list()]
+            listed = await self._desk.catalogue.names()
         except LLMBackendError:
             return usual
         if usual in listed:
@@ -208,7 +209,7 @@ class Ask:
         known = (await self._desk.catalogue.plan(model, self._work.caller.allows)).route.model
         return Sizes(known.context_length, known.max_output_tokens) if known else Sizes(None, None)
 
-    async def _read(self) -> tuple[Account, Conversation, list[Line]]:
+    async def _read(self) -> tuple[Account, Conversation]:
         account_id = self._work.caller.account_id
         async with self._desk.database.reading() as session:
             chat = await conversations.find(session, account_id, CHAT, self._chat_id)
@@ -217,8 +218,12 @@ class Ask:
                 raise NoSuchChat(self._chat_id)
             if _is_spent(account):
                 raise BudgetReached
-            before = await items.of_conversation(session, account_id, chat.id)
-        return account, chat, [Line(each.role or "", orjson.loads(each.content)) for each in before]
+        return account, chat
+
+    async def _said(self, chat: Conversation, form: Form, sizes: Sizes) -> list[Line]:
+        room = form.room(self._new, self._arguments["max_tokens"], sizes)
+        async with self._desk.database.reading() as session:
+            return await recall(session, chat, form, room)
 
     async def _kept(self) -> Item:
         """The answer as it stands in the database: what is not there was not answered."""

@@ -1,20 +1,18 @@
 """The attempts that one request takes: each reserved before it is sent, each settled once, however it ends."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import orjson
 import structlog
 
 from llm_backend.domain.bench import Bench
-from llm_backend.domain.clock import uuid7
 from llm_backend.domain.defaults import completed
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.interruption import Interruption
 from llm_backend.domain.keeping import Kept, written_with
-from llm_backend.domain.limits import Asked, Permit
+from llm_backend.domain.limits import FREE, Asked, Permit
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.usage import NOTHING_USED, Basis, Usage
@@ -152,14 +150,18 @@ class Attempts:
 
     async def close(self) -> None:
         """Whatever went wrong in a way nobody foresaw: no attempt stays open, and no permit is kept."""
-        async with AsyncExitStack() as stack:
-            for permit in self._permits.values():
-                stack.push_async_callback(self._give_back, permit)
+        try:
             if self._attempt is not None:
                 await self.settle(self.guess(), Ending.failed(Internal()))
+        finally:
+            limited = [permit for permit in self._permits.values() if permit is not FREE]
+            if limited:
+                await self._give_back(limited)
 
-    async def _give_back(self, permit: Permit) -> None:
-        await permit.settle(self._used_tokens)
+    async def _give_back(self, permits: Iterable[Permit]) -> None:
+        async with AsyncExitStack() as stack:
+            for permit in permits:
+                stack.push_async_callback(permit.settle, self._used_tokens)
 
     async def _begun(self) -> Attempt:
         """The next attempt, reserved: nothing is sent before, and nobody interrupts it.
@@ -198,12 +200,11 @@ class Attempts:
         if not self._permits:
             self._permits[model] = await self._bench.limits.admit(self._asked(model, tokens))
         elif model not in self._permits:
-            self._permits[model] = await self._bench.limits.admit_to(model, self._new_id(), tokens)
+            self._permits[model] = await self._bench.limits.admit_to(model, tokens)
 
     def _asked(self, model: str, tokens: int) -> Asked:
         caller = self._work.caller
         return Asked(
-            self._new_id(),
             caller.account_id,
             caller.key_id,
             model,
@@ -213,9 +214,6 @@ class Attempts:
             self._bench.limits.of_model(model),
             caller.end_user,
         )
-
-    def _new_id(self) -> str:
-        return uuid7(self._bench.clock.now())
 
     async def _goes_on(self, error: LLMBackendError) -> bool:
         """Whether there is another attempt after one that failed by `error`, once its time has come."""
@@ -241,7 +239,7 @@ class Attempts:
         # A form goes on as it came.
         defaults = self.route.model.defaults if self.route.model and self._work.form is None else {}
         body = completed(self._work.body, defaults)
-        work = self._work if body is self._work.body else replace(self._work, body=body)
+        work = self._work if body is self._work.body else self._work._replace(body=body)
         return self._trade.sizing(work, self.route, self._bench)
 
     async def _settle_unanswered(self, error: LLMBackendError, *, was_sent: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.identity import Caller
-from llm_backend.domain.key_text import is_ours
+from llm_backend.domain.key_text import LONGEST_TOKEN, is_ours
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.lockout import Lockout
 from llm_backend.errors import Unauthenticated
@@ -38,6 +38,8 @@ class Authentication:
         # Apart, so that whoever makes up keys cannot push out those that are good.
         self._refused = _Memory[bool](clock, remembered)
         self._adopted = _Adopted(keys, clock)
+        self._clock = clock
+        self._forgotten = 0
 
     async def account(self, token: str | None) -> Caller:
         """The caller whose key `token` is.
@@ -46,9 +48,12 @@ class Authentication:
         """
         if token is None:
             raise Unauthenticated("No API key was sent. It goes into the header Authorization, as Bearer and the key.")
+        if len(token) <= LONGEST_TOKEN and token.isascii():
+            # Before its shape is looked at: what is remembered has that of a key.
+            caller = self._admitted.get(self._keys.digest(token))
+            if caller is not None:
+                return caller
         public_id, digest = self._keys.identify(token)
-        if caller := self._admitted.get(digest):
-            return caller
         if self._refused.get(digest):
             raise Unauthenticated
         if not is_ours(token) and not await self._adopted.has(public_id):
@@ -65,16 +70,21 @@ class Authentication:
 
     def forget(self) -> None:
         """Ask the database about every key anew: one was taken away or changed a moment ago."""
+        self._forgotten += 1
         self._admitted.clear()
         self._adopted.clear()
+        self._keys.forget()
 
     async def _ask(self, public_id: str, digest: bytes) -> Caller:
+        asked, forgotten = self._clock.monotonic(), self._forgotten
         try:
             caller = await self._keys.authenticate(public_id, digest)
         except Unauthenticated:
-            self._refused.put(digest, True)
+            self._refused.put(digest, True, asked)
             raise
-        self._admitted.put(digest, caller)
+        # What was read before something was to be forgotten may be just that.
+        if forgotten == self._forgotten:
+            self._admitted.put(digest, caller, asked)
         return caller
 
 
@@ -171,8 +181,9 @@ class _Memory(Generic[T]):
         self._found.move_to_end(digest)
         return value
 
-    def put(self, digest: bytes, value: T) -> None:
-        self._found[digest] = (self._clock.monotonic() + REMEMBERED_SECONDS, value)
+    def put(self, digest: bytes, value: T, asked: float) -> None:
+        """Remember what was asked for at `asked`: the answer may be as old as the question."""
+        self._found[digest] = (asked + REMEMBERED_SECONDS, value)
         self._found.move_to_end(digest)
         if len(self._found) > self._size:
             self._found.popitem(last=False)

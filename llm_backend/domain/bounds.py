@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
+import orjson
+
+from llm_backend.domain.prompts import text_size
 from llm_backend.domain.usage_reports import MOST_TOKENS
 from llm_backend.errors import Json
 
@@ -25,12 +28,11 @@ CAPS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The fields that limit an answer's tokens."""
 FOREIGN_CAPS = ("n_predict", "num_predict", "max_new_tokens")
 """Those that some upstreams obey before OpenAI's own; a negative one sets no limit."""
+EVERY_CAP = frozenset({*CAPS, *FOREIGN_CAPS})
 
 FUNCTIONS = ("function", "custom")
 """Tools that the client runs. The others put into the prompt what they find."""
 
-LISTED = ("messages", "prompt", "input", "tools", "functions")
-"""Fields that are bounded part by part."""
 UNREAD = frozenset(
     {
         *("model", "user", "safety_identifier", "prompt_cache_key", "metadata", "logit_bias", "stop", "stream_options"),
@@ -44,6 +46,8 @@ ELSEWHERE = frozenset({"file_id", "file_url", "video_url", "audio_url"})
 """Fields that name what stands elsewhere, or moves: how much that is, nobody knows."""
 CALLS = frozenset({"tool_calls", "function_call", "arguments", "output"})
 """Fields of messages that are written as JSON, with all that is escaped in it."""
+CODED = CALLS | ELSEWHERE | {"image_url", "file_data", "data"}
+"""Fields of messages in which a text is not what is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,27 +82,22 @@ def prompt_bound(body: Json, sizes: Sizes) -> int:
 
     No token is shorter than a byte, so the bytes of all that is read bound it, with what stands around it.
     """
-    messages = sum(TOKENS_AROUND + _message(message, sizes) for message in _listed(body.get("messages")))
-    given = sum(_given(body[name], sizes) for name in ("prompt", "input") if body.get(name) is not None)
-    tools = [*_listed(body.get("tools")), *_listed(body.get("functions"))]
-    described = sum(TOKENS_AROUND + _written(tool) for tool in tools)
-    others = sum(_other(value) for name, value in body.items() if name not in UNREAD and name not in LISTED)
-    unknown = sum(map(_is_foreign, tools)) + sum(body.get(name) is not None for name in REMEMBERED)
-    # However many items are named: what is kept of them fits a context.
-    unknown += any(map(_is_reference, _listed(body.get("input"))))
-    return messages + given + described + others + unknown * sizes.context_tokens
+    parts = [_part(name, value, sizes) for name, value in body.items() if value is not None and name not in UNREAD]
+    return sum(parts) + sizes.context_tokens * sum([body.get(name) is not None for name in REMEMBERED])
 
 
 def choices(body: Json) -> int:
     """How many answers are made, to all prompts together."""
     prompt = body.get("prompt")
     prompts = len(_inputs(prompt)) if isinstance(prompt, list) else 1
-    made = (body.get(name) for name in ("n", "best_of"))
-    return max(1, prompts) * max([1, *(min(MOST_TOKENS, int(number)) for number in made if is_whole(number))])
+    made = [min(MOST_TOKENS, int(number)) for name in ("n", "best_of") if is_whole(number := body.get(name))]
+    return max(1, prompts) * max([1, *made])
 
 
 def named_cap(body: Json) -> int | None:
     """The largest limit of output that `body` names, none below 0; None where it names none."""
+    if EVERY_CAP.isdisjoint(body):
+        return None
     named = [int(body[name]) for name in CAPS if is_whole(body.get(name))]
     named += [int(body[name]) for name in FOREIGN_CAPS if is_whole(body.get(name)) and body[name] >= 0]
     return min(MOST_TOKENS, max(0, *named)) if named else None
@@ -111,7 +110,22 @@ def cap_field(path: str, chats: str) -> str:
 
 def capped(body: Json, field: str, tokens: int) -> dict[str, Json]:
     """`body` with `tokens` in `field`, and no other limit of output."""
-    return {name: value for name, value in body.items() if name not in {*CAPS, *FOREIGN_CAPS}} | {field: tokens}
+    return {name: value for name, value in body.items() if name not in EVERY_CAP} | {field: tokens}
+
+
+def _part(name: str, value: Json, sizes: Sizes) -> int:
+    """One field of the body that may be read: where it is a list of many, each of them by itself."""
+    if name == "messages":
+        return sum([TOKENS_AROUND + _message(message, sizes) for message in _listed(value)])
+    if name in {"tools", "functions"}:
+        foreign = sizes.context_tokens
+        return sum([TOKENS_AROUND + _written(tool) + _is_foreign(tool) * foreign for tool in _listed(value)])
+    if name == "prompt":
+        return _given(value, sizes)
+    if name == "input":
+        # However many items are named: what is kept of them fits a context.
+        return _given(value, sizes) + sizes.context_tokens * any(map(_is_reference, _listed(value)))
+    return _other(value)
 
 
 def _given(value: Json, sizes: Sizes) -> int:
@@ -154,21 +168,23 @@ def _other(value: Json) -> int:
 def _message(message: Json, sizes: Sizes) -> int:
     """A message, or an item: the names of its fields are part of what stands around it."""
     if isinstance(message, dict):
-        return sum(_field(name, value, message, sizes) for name, value in message.items())
+        return sum([_field(name, value, message, sizes) for name, value in message.items()])
     return _said(message, sizes)
 
 
 def _said(value: Json, sizes: Sizes) -> int:
     """All text of a content, names included, and what it shows besides."""
     if isinstance(value, dict):
-        return sum(_bytes(name) + _field(name, inner, value, sizes) for name, inner in value.items())
+        return sum(text_size(name) + _field(name, inner, value, sizes) for name, inner in value.items())
     if isinstance(value, list):
         return sum(1 + _said(inner, sizes) for inner in value)
-    return _bytes(value) if isinstance(value, str) else _written(value)
+    return text_size(value) if isinstance(value, str) else _written(value)
 
 
 def _field(name: str, value: Json, beside: Mapping[str, Json], sizes: Sizes) -> int:
     """The value of a field, by what a field of this name holds; `beside`: the object it stands in."""
+    if isinstance(value, str) and name not in CODED:
+        return text_size(value)
     if value is None:
         return 0
     if name in CALLS:
@@ -191,17 +207,19 @@ def _encoded(name: str, text: str, beside: Mapping[str, Json], sizes: Sizes) -> 
 def _linked(value: Json) -> int:
     """What is written around what is linked to: of encoded data, nothing is read as text."""
     if isinstance(value, dict):
-        return sum(_bytes(name) + _linked(inner) for name, inner in value.items())
+        return sum(text_size(name) + _linked(inner) for name, inner in value.items())
     return 0 if isinstance(value, str) and value.startswith("data:") else _written(value)
 
 
 def _written(value: Json) -> int:
-    """Bytes of JSON at its widest: a space after each mark, all but ASCII escaped."""
-    return len(json.dumps(value))
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    """Bytes of JSON at its widest, at least: a space after each mark, all but ASCII escaped."""
+    try:
+        raw = orjson.dumps(value)
+    except TypeError:
+        return len(json.dumps(value))
+    # Marks within texts count too: cheaper than telling them apart.
+    is_plain = raw.isascii() and b"\x7f" not in raw
+    return len(raw) + raw.count(b",") + raw.count(b":") if is_plain else len(json.dumps(value))
 
 
 def _listed(value: Json) -> list[Json]:

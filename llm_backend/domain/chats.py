@@ -50,9 +50,14 @@ class Chats:
         # Here and not in SQL: SQLite knows the case of ASCII only, and NUL is no text of PostgreSQL's.
         return [chat for chat in found if name.casefold() in (chat.name or "").casefold()]
 
-    async def messages(self, account_id: int, chat_id: int) -> list[Item]:
-        """All that was said in a chat, oldest first. Raises NoSuchChat."""
-        return await self._desk.database.detached(self._messages(account_id, chat_id))
+    async def messages(
+        self, account_id: int, chat_id: int, after: int | None = None, limit: int | None = None
+    ) -> list[Item]:
+        """What was said in a chat, oldest first: all, or the first `limit` messages behind the message `after`.
+
+        Raises NoSuchChat.
+        """
+        return await self._desk.database.detached(self._messages(account_id, chat_id, after, limit))
 
     async def count(self, account_id: int, chat_id: int) -> int:
         """How many messages a chat has. Raises NoSuchChat."""
@@ -75,17 +80,19 @@ class Chats:
         async with self._desk.database.reading() as session:
             return await conversations.of_account(session, account_id, CHAT)
 
-    async def _messages(self, account_id: int, chat_id: int) -> list[Item]:
+    async def _messages(self, account_id: int, chat_id: int, after: int | None, limit: int | None) -> list[Item]:
         async with self._desk.database.reading() as session:
             if await conversations.find(session, account_id, CHAT, chat_id) is None:
                 raise NoSuchChat(chat_id)
-            return await items.of_conversation(session, account_id, chat_id)
+            return await items.of_conversation(session, account_id, chat_id, after, limit)
 
     async def _count(self, account_id: int, chat_id: int) -> int:
         async with self._desk.database.reading() as session:
-            if await conversations.find(session, account_id, CHAT, chat_id) is None:
-                raise NoSuchChat(chat_id)
-            return await items.count(session, account_id, chat_id)
+            chat = await conversations.find(session, account_id, CHAT, chat_id)
+        if chat is None:
+            raise NoSuchChat(chat_id)
+        # A chat loses no messages: they are numbered from 0 without a gap (I8).
+        return chat.next_sequence
 
     async def _account(self, account_id: int) -> Account:
         async with self._desk.database.reading() as session:

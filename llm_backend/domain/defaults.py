@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from llm_backend.domain.bounds import CAPS, FOREIGN_CAPS
+from llm_backend.domain.bounds import EVERY_CAP
 from llm_backend.errors import Json
 
 
@@ -11,8 +11,9 @@ def completed(body: Json, defaults: Mapping[str, Json]) -> Json:
 
     Limits of output are one field under several names: where the client names one, it has said how long.
     """
-    caps = {*CAPS, *FOREIGN_CAPS}
+    if not defaults:
+        return body
     said = {name for name, value in body.items() if value is not None}
-    said |= caps if said & caps else set()
+    said |= EVERY_CAP if said & EVERY_CAP else set()
     missing = {name: value for name, value in defaults.items() if name not in said}
     return {**body, **missing} if missing else body

@@ -3,6 +3,8 @@
 from collections import defaultdict
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from llm_backend.domain.clock import Clock
 from llm_backend.errors import NotFound
 from llm_backend.storage import accounts, audit, keys, users
@@ -64,8 +66,7 @@ class Directory:
 
     async def of_many(self, account_ids: list[int]) -> list[Profile]:
         """Those of the accounts that exist, in that order."""
-        by_id = {profile.account.id: profile for profile in await self._database.detached(self._every())}
-        return [by_id[account_id] for account_id in account_ids if account_id in by_id]
+        return await self._database.detached(self._of_many(account_ids))
 
     async def people(self) -> list[tuple[User, Profile | None]]:
         """All users by code, each with the account that it has."""
@@ -103,17 +104,18 @@ class Directory:
         return [Profile(account, members[account.id], first.get(account.id)) for account in found]
 
     async def _of(self, account_id: int) -> Profile | None:
+        for profile in await self._of_many([account_id]):
+            return profile
+        return None
+
+    async def _of_many(self, account_ids: list[int]) -> list[Profile]:
         async with self._database.reading() as session:
-            account = await accounts.find(session, account_id)
-            if account is None:
-                return None
-            own = await keys.of_account(session, account_id)
-            now = self._clock.now()
-            return Profile(
-                account,
-                await users.of_account(session, account_id),
-                next((key for key in own if key.is_in_use(now)), None),
-            )
+            found = [await accounts.find(session, account_id) for account_id in account_ids]
+            return [await self._profile(session, account) for account in found if account is not None]
+
+    async def _profile(self, session: AsyncSession, account: Account) -> Profile:
+        key = await keys.oldest_in_use(session, account.id, self._clock.now())
+        return Profile(account, await users.of_account(session, account.id), key)
 
     async def _people(self) -> tuple[list[User], list[Profile]]:
         async with self._database.reading() as session:

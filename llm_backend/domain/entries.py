@@ -1,7 +1,7 @@
 """What is entered into the ledger, and what comes of it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,8 +14,7 @@ Also = Callable[[AsyncSession], Awaitable[None]]
 """Writes in the transaction that settles an attempt."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reserve:
+class Reserve(NamedTuple):
     """Hold back what an attempt may cost, before it is sent."""
 
     attempt_id: str
@@ -32,16 +31,14 @@ class Reserve:
     """For whom it is, where a trusted frontend says so."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(NamedTuple):
     """Charge an attempt, once, and let go of what was held back for it. Of no basis but `void` it costs."""
 
     record: UsageRecord
     also: Also | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Void:
+class Void(NamedTuple):
     """Let go of what was held back for an attempt that was never made."""
 
     attempt_id: str
@@ -61,8 +58,7 @@ def account_of(entry: Entry) -> int:
     return entry.record.account_id if isinstance(entry, Settle) else entry.account_id
 
 
-@dataclass(frozen=True, slots=True)
-class Amount:
+class Amount(NamedTuple):
     """How one currency of a budget stands."""
 
     limit: int
@@ -80,8 +76,7 @@ class Amount:
         return cls(limit, used, max(0, limit - used - reserved), used * 100 >= limit * soft_percent)
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """How an account's whole budget stands."""
 
     tokens: Amount | None
@@ -95,16 +90,14 @@ class Balance:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(NamedTuple):
     """A reservation that is committed."""
 
     grant: Grant
     balance: Balance
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """A settlement that is committed, now or before; `balance` where it moved anything."""
 
     balance: Balance | None = None

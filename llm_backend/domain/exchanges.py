@@ -44,11 +44,10 @@ class Exchanges:
         A list that cannot be had says nothing against the usual one.
         """
         try:
-            listed = [model["id"] for model in await self._catalogue.list()]
-            listed = [name for name in listed if caller.allows(name)]
+            listed = await self._catalogue.names()
         except LLMBackendError:
             return usual.model
-        return usual.of(listed)
+        return usual.of(listed, caller.allows)
 
     async def whole(self, work: Work, trade: Trade) -> WholeAnswer:
         """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""

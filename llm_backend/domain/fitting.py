@@ -1,7 +1,6 @@
 """How much an answer may be: what is asked to be held back for it, and how the request is made to keep to that."""
 
 import asyncio
-from dataclasses import replace
 from functools import cached_property
 
 from llm_backend.domain.bounds import Sizes, cap_field, capped, choices, named_cap, prompt_bound
@@ -72,11 +71,10 @@ class Fitting(Sizing):
         if grant is None or self._work.overshoots:
             return likely
         prompt = min(likely.prompt_tokens, self._prompt)
-        return replace(
-            likely,
-            prompt_tokens=prompt,
-            completion_tokens=min(likely.completion_tokens, grant.reserved_tokens - prompt),
-        )
+        completion = min(likely.completion_tokens, grant.reserved_tokens - prompt)
+        if prompt == likely.prompt_tokens and completion == likely.completion_tokens:
+            return likely
+        return likely._replace(prompt_tokens=prompt, completion_tokens=completion)
 
     def _is_capped(self, grant: Grant) -> bool:
         """Whether the request says how long the answer may be: only where a limit asks for it."""
@@ -94,7 +92,7 @@ class Fitting(Sizing):
     def _choices(self) -> int:
         return choices(self._work.body)
 
-    @cached_property
+    @property
     def _named(self) -> int | None:
         return named_cap(self._work.body)
 
@@ -127,7 +125,7 @@ class Compacting(Fitting):
 class Reading(Fitting):
     """Of a text that is read, and answered without tokens of its own."""
 
-    @cached_property
+    @property
     def _named(self) -> int | None:
         return 0
 

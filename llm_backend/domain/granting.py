@@ -1,8 +1,7 @@
 """Whether a request may be served: decided on locked sums, for all ceilings together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_backend.domain.usage import NO_UNITS, Price, Units
 from llm_backend.errors import BudgetExhausted
@@ -14,8 +13,7 @@ MOST = 2**50
 """More is never held back for one request: a column of sums has room for thousands of such."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """What a request may cost at most, and what of it could be made to fit."""
 
     prompt_tokens: int
@@ -40,8 +38,7 @@ class Ask:
         return min(MOST, self.price.most(self.prompt_tokens, self.choices * output_tokens, self.units))
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """What a request may use."""
 
     output_tokens: int
@@ -54,7 +51,7 @@ class Grant:
 
 def grant(ask: Ask, ceilings: Sequence[Sums]) -> Grant:
     """What fits under every one of `ceilings`. Raises BudgetExhausted."""
-    is_bounded = any(sums.token_limit is not None or sums.microusd_limit is not None for sums in ceilings)
+    is_bounded = any(sums.is_limited for sums in ceilings)
     if ask.overshoots:
         return _overshooting(ask, ceilings, is_bounded=is_bounded)
     output = min(ask.output_tokens, *(_room(ask, sums, with_reserved=True) for sums in ceilings))

@@ -61,10 +61,20 @@ class Form(ABC):
 
     def fitting(self, turns: Sequence[Turn], new: Turn, cap: int | None, sizes: Sizes) -> list[Line]:
         """What is said last, after as many of the last turns as the model can read, leaving room to answer."""
-        if sizes.context is not None:
-            left = sizes.context - (cap or _answer(sizes.context, sizes))
-            turns = self._last(turns, left - self._size(new) - self.ending_tokens)
+        room = self.room(new, cap, sizes)
+        if room is not None:
+            turns = self._last(turns, room)
         return [line for turn in (*turns, new) for line in turn]
+
+    def room(self, new: Turn, cap: int | None, sizes: Sizes) -> int | None:
+        """How many tokens of what was said before the model can read beside `new`; None where that is not known.
+
+        Below zero where `new` alone is too long.
+        """
+        if sizes.context is None:
+            return None
+        left = sizes.context - (cap or _answer(sizes.context, sizes))
+        return left - self._size(new) - self.ending_tokens
 
     def _last(self, turns: Sequence[Turn], room: int) -> Sequence[Turn]:
         for number, turn in enumerate(reversed(turns)):

@@ -1,8 +1,8 @@
 """How a task is ended from outside: only while it waits for the upstream, and as a reason that a client can read."""
 
 import asyncio
-import contextlib
-from collections.abc import Iterator
+from types import TracebackType
+from typing import Self
 
 from llm_backend.errors import LLMBackendError
 
@@ -22,19 +22,20 @@ class Interruption:
         if self._is_listening:
             task.cancel()
 
-    @contextlib.contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self) -> Self:
         """While inside, the reason is raised at once. Raises it on entering if it came before."""
+        return self
+
+    def __enter__(self) -> None:
         if self.reason is not None and self._is_due:
             raise self.reason
         self._is_listening = True
-        try:
-            yield
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self.reason is None or not self._is_due or task is None:
-                raise
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        self._is_listening = False
+        if error is None or not isinstance(error, asyncio.CancelledError):
+            return
+        task = asyncio.current_task()
+        if self.reason is not None and self._is_due and task is not None:
             task.uncancel()
             raise self.reason from None
-        finally:
-            self._is_listening = False

@@ -1,6 +1,6 @@
 """What is written in the transaction that settles an attempt, besides its charge."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,8 +11,7 @@ from llm_backend.errors import Json
 HTTP_OK = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """What there is of an answer to be kept."""
 
     content: Json = None

@@ -1,7 +1,7 @@
 """API keys: how they are recognised, how they come and go."""
 
 import hmac
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import Any, TypeVar, Unpack
@@ -28,8 +28,10 @@ from llm_backend.domain.key_text import (
     make_key,
     public_id_of,
 )
+from llm_backend.domain.readings import Readings
 from llm_backend.domain.sealing import Seal
 from llm_backend.domain.secrets import Secrets
+from llm_backend.domain.uses import Uses
 from llm_backend.errors import InvalidRequest, NotFound, Unauthenticated
 from llm_backend.storage import accounts, keys
 from llm_backend.storage.database import Database
@@ -74,6 +76,8 @@ class Keys:
         self._peppers = {version: secrets.derive(label) for version, label in PEPPER_LABELS.items()}
         self._clock = clock
         self._seal = Seal(secrets) if recoverable else None
+        self._readings = Readings(database, self._holders)
+        self._uses = Uses(database, clock)
 
     def digest(self, token: str) -> bytes:
         """What `token` is recognised by: 32 bytes."""
@@ -116,9 +120,9 @@ class Keys:
         """The public ids of all keys that were taken over from another system and not revoked."""
         return await self._database.detached(self._adopted())
 
-    async def of_account(self, account_id: int) -> list[Key]:
-        """The account's keys, oldest first, revoked ones too."""
-        return await self._database.detached(self._of_account(account_id))
+    async def of_account(self, account_id: int, after: str | None = None, limit: int | None = None) -> list[Key]:
+        """The account's keys, oldest first, revoked ones too: all, or the first `limit` behind the key `after`."""
+        return await self._database.detached(self._of_account(account_id, after, limit))
 
     async def find(self, public_id: str, account_id: int | None = None) -> Key:
         """One key. `account_id`: whose it has to be, if it matters. Raises NotFound."""
@@ -173,14 +177,18 @@ class Keys:
 
         Raises Unauthenticated, DatabaseUnavailable.
         """
-        holder = await self._database.detached(self._find(public_id))
+        holder = await self._readings.of(public_id)
         known = holder.key.digest if holder else NO_DIGEST
         if not compare_digest(known, digest) or holder is None:
             raise Unauthenticated
         if not (holder.is_active and holder.key.is_in_use(self._clock.now())):
             raise Unauthenticated
-        self._note_use(holder.key)
+        self._uses.note(holder.key)
         return _caller(holder)
+
+    def forget(self) -> None:
+        """Read anew what somebody may have changed while it was being read."""
+        self._readings.forget()
 
     def _text(self, key: Key) -> str | None:
         if self._seal is None or key.sealed is None:
@@ -189,16 +197,6 @@ class Keys:
         if text is None:
             structlog.get_logger("llm_backend.keys").error("sealed_key_unreadable", key_id=key.public_id)
         return text
-
-    def _note_use(self, key: Key) -> None:
-        """Once a day and beside the request, which does not wait for it."""
-        today = self._clock.now().date()
-        if key.last_used_on is None or key.last_used_on < today:
-            self._database.start(self._used(key.public_id))
-
-    async def _used(self, public_id: str) -> None:
-        async with self._database.begin() as session:
-            await keys.note_use(session, public_id, self._clock.now().date())
 
     async def _changing(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
         """What `work` returns, all of it done in one transaction."""
@@ -245,17 +243,19 @@ class Keys:
         await key_changes.retire(session, old, made.key.public_id, grace_seconds, by, now)
         return made
 
-    async def _of_account(self, account_id: int) -> list[Key]:
+    async def _of_account(self, account_id: int, after: str | None, limit: int | None) -> list[Key]:
         async with self._database.reading() as session:
-            return await keys.of_account(session, account_id)
+            return await keys.of_account(session, account_id, after, limit)
 
     async def _find(self, public_id: str) -> Holder | None:
-        async with self._database.reading() as session:
-            return await keys.find(session, public_id)
+        return (await self._holders([public_id])).get(public_id)
+
+    async def _holders(self, public_ids: Collection[str]) -> dict[str, Holder]:
+        return await self._database.read(lambda: keys.finding(public_ids, is_sqlite=self._database.is_sqlite))
 
     async def _adopted(self) -> frozenset[str]:
         async with self._database.reading() as session:
-            return await keys.of_version(session, ADOPTED_VERSION)
+            return await keys.adopted(session, ADOPTED_VERSION)
 
 
 def _version(token: str) -> int:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,12 +14,15 @@ from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
 from llm_backend.storage import accounts, faults, idempotency, moments, reservations
 from llm_backend.storage import budgets as stored
 from llm_backend.storage.database import Database
-from llm_backend.storage.driver import Plan, Step, run
+from llm_backend.storage.driver import Plan, run
 from llm_backend.storage.ledger import read, statements
 from llm_backend.storage.ledger_rows import Abandoned
 
 MOST_TOGETHER = 200
 """Entries of one transaction: more would make the first of them wait for the last."""
+
+FEW = 32
+"""Entries that are entered in a few milliseconds at most."""
 
 OPENING_TRIES = 3
 
@@ -69,8 +71,7 @@ class Ledger:
 
         Raises Unavailable.
         """
-        async with self._database.begin() as session:
-            return await run(session, self._beat(held, seen))
+        return await self._database.write(self._beat(held, seen))
 
     async def sweep(self, settled: Callable[[Abandoned], Entry], *, others: bool = False) -> int:
         """Settle, as `settled` says, what processes that are believed dead have left; how many that were.
@@ -96,11 +97,13 @@ class Ledger:
             return await some(session)
 
     async def _swept(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> int:
+        return await self._database.write(self._sweeping(settled, others=others))
+
+    def _sweeping(self, settled: Callable[[Abandoned], Entry], *, others: bool) -> Plan[int]:
         step = self._statements.left_behind(self.terms.owner) if others else self._statements.abandoned()
-        async with self._database.begin() as session:
-            left = await run(session, _selected(Abandoned, step))
-            if left:
-                await run(session, Transaction(self._statements, self.terms, [settled(each) for each in left]).plan())
+        left = read(Abandoned, (yield step))
+        if left:
+            yield from Transaction(self._statements, self.terms, [settled(each) for each in left]).plan()
         return len(left)
 
     def _beat(self, held: Collection[str], seen: Mapping[str, int]) -> Plan[set[str]]:
@@ -127,6 +130,8 @@ class Ledger:
                 for (_, future), outcome in zip(batch, outcomes, strict=True):
                     if not future.done():
                         future.set_result(outcome)
+                # Others who wait to write have their turn, and who was just answered may come again.
+                await asyncio.sleep(0)
         finally:
             self._is_committing = False
 
@@ -155,14 +160,22 @@ class Ledger:
 
     async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
         transaction = Transaction(self._statements, self.terms, entries)
+        if any(isinstance(entry, Settle) and entry.also is not None for entry in entries):
+            outcomes = await self._with_more(entries, transaction)
+        else:
+            outcomes = await self._database.write(transaction.plan(), is_brief=len(entries) <= FEW)
+        if transaction.has_events:
+            self._notify()
+        return outcomes
+
+    async def _with_more(self, entries: Sequence[Entry], transaction: Transaction) -> list[Outcome]:
+        """What comes of each, in the transaction in which some of them write what is kept beside the books."""
         async with self._database.begin() as session:
             outcomes = await run(session, transaction.plan())
             for entry, outcome in zip(entries, outcomes, strict=True):
                 is_new = isinstance(outcome, Done) and outcome.balance is not None
                 if is_new and isinstance(entry, Settle) and entry.also is not None:
                     await entry.also(session)
-        if transaction.has_events:
-            self._notify()
         return outcomes
 
     async def _open_periods(self, entry: Reserve) -> None:
@@ -179,11 +192,6 @@ class Ledger:
                 await budgets.open_current(session, account.time_zone, budget, now)
             if entry.end_user is not None:
                 await end_users.open_current(session, account, entry.end_user, now)
-
-
-def _selected(kind: type[Any], step: Step) -> Plan[list[Any]]:
-    """A plan of one step."""
-    return read(kind, (yield step))
 
 
 def _error(outcome: Outcome) -> Exception:

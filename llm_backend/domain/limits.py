@@ -1,8 +1,9 @@
 """How fast and how much at once: what a request takes of the limits of its key, account, model and end user."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import astuple, dataclass
 from math import ceil
+from secrets import token_hex
+from typing import NamedTuple
 
 from llm_backend.domain.allowances import NONE, Allowance
 from llm_backend.domain.end_users import EndUser
@@ -15,12 +16,9 @@ _KINDS = {"requests": RateLimited, "tokens": TokensLimited, "slots": RateLimited
 _UNITS = {"requests": "requests per minute", "tokens": "tokens per minute", "slots": "concurrent requests"}
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(NamedTuple):
     """Who asks for what."""
 
-    id: str
-    """Of the request: no two that run have the same."""
     account_id: int
     key_id: str | None
     model: str
@@ -34,15 +32,27 @@ class Asked:
 
 
 class Permit:
-    """Leave for one request. `headers` are for its answer, whatever that is."""
+    """Leave for one request that nothing limits. `headers` are for its answer, whatever that is."""
 
-    def __init__(self, buckets: Buckets, request_id: str, headers: Mapping[str, str]) -> None:
+    def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
+
+    async def settle(self, tokens: int) -> None:
+        """The request is over and came to `tokens`, 0 where it never ran. Only the first time counts."""
+
+
+FREE = Permit({})
+
+
+class LimitedPermit(Permit):
+    """Leave for one that has taken of its limits."""
+
+    def __init__(self, headers: Mapping[str, str], buckets: Buckets, request_id: str) -> None:
+        super().__init__(headers)
         self._buckets = buckets
         self._request_id = request_id
 
     async def settle(self, tokens: int) -> None:
-        """The request is over and came to `tokens`, 0 where it never ran. Only the first time counts."""
         await self._buckets.settle(self._request_id, tokens)
 
 
@@ -77,15 +87,16 @@ class Limits:
 
     async def admit(self, asked: Asked) -> Permit:
         """Leave to go on, which has to be settled. Raises RateLimited, or LimitsAway where that is wanted."""
-        return await self._taken(asked.id, tuple(self._takes(asked)))
+        takes = tuple(self._takes(asked))
+        return await self._taken(takes) if takes else FREE
 
-    async def admit_to(self, model: str, request_id: str, tokens: int) -> Permit:
+    async def admit_to(self, model: str, tokens: int) -> Permit:
         """The same of the model's limits alone: another model answers than the one that was asked for."""
-        return await self._taken(request_id, tuple(_of(f"model:{model}", self.of_model(model), tokens)))
+        takes = tuple(_of(f"model:{model}", self.of_model(model), tokens))
+        return await self._taken(takes) if takes else FREE
 
-    async def _taken(self, request_id: str, takes: tuple[Take, ...]) -> Permit:
-        if not takes:
-            return Permit(self._buckets, request_id, {})
+    async def _taken(self, takes: tuple[Take, ...]) -> Permit:
+        request_id = token_hex(16)
         for take in takes:
             if take.amount > take.capacity:
                 raise _hopeless(take)
@@ -95,7 +106,7 @@ class Limits:
             raise LimitsAway from error
         if not taken.is_taken:
             raise _refusal(taken)
-        return Permit(self._buckets, request_id, rate_headers(taken))
+        return LimitedPermit(rate_headers(taken), self._buckets, request_id)
 
     async def renew(self) -> None:
         """What runs keeps its slots; to be called every second."""
@@ -106,17 +117,14 @@ class Limits:
         await self._buckets.close()
 
     def _takes(self, asked: Asked) -> Iterator[Take]:
-        own = asked.of_key
-        of_key = Allowance(
-            *(
-                default if limit is None else limit
-                for limit, default in zip(astuple(own), astuple(self._of_each_key), strict=True)
-            )
-        )
         # Where no key is asked for, everybody has the same one.
-        yield from _of(f"key:{asked.key_id or ''}", of_key, asked.tokens)
-        yield from _of(f"account:{asked.account_id}", asked.of_account, asked.tokens)
-        yield from _of(f"model:{asked.model}", asked.of_model, asked.tokens)
+        for kind, owner, allowance in (
+            ("key", asked.key_id or "", asked.of_key.completed(self._of_each_key)),
+            ("account", asked.account_id, asked.of_account),
+            ("model", asked.model, asked.of_model),
+        ):
+            if allowance.is_any:
+                yield from _of(f"{kind}:{owner}", allowance, asked.tokens)
         if (user := asked.end_user) is not None:
             yield from _of(f"user:{asked.account_id}:{user.id}", user.terms.limits, asked.tokens)
 

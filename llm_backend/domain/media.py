@@ -1,7 +1,6 @@
 """How much pictures, speech and sounds may use, and have used: nothing of it can be made to fit."""
 
 from abc import abstractmethod
-from dataclasses import replace
 from functools import cached_property
 
 from llm_backend.domain.fitting import sizes_of
@@ -113,8 +112,7 @@ def _within(likely: Usage, most: Usage) -> Usage:
     """An estimate, cut to what was held back: nobody is charged more on a guess."""
     prompt = min(likely.prompt_tokens, most.prompt_tokens)
     completion = min(likely.completion_tokens, most.completion_tokens)
-    return replace(
-        likely,
+    return likely._replace(
         prompt_tokens=prompt,
         completion_tokens=completion,
         image_prompt_tokens=min(likely.image_prompt_tokens, prompt),

@@ -1,7 +1,7 @@
 """What every attempt at an upstream may use and has used: reserved before it is sent, settled once, however it ends."""
 
 import asyncio
-from dataclasses import asdict
+from datetime import datetime
 
 import structlog
 
@@ -87,8 +87,8 @@ class Metering:
         now = self._clock.now()
         record = attempt.details.record(attempt_id, usage, basis, ending, now)
         self._count(record, ending)
-        void = attempt.details.record(attempt_id, NOTHING_USED, "void", Ending.failed(DatabaseUnavailable()), now)
-        done = await self._entered(Settle(record, also), Settle(void) if attempt.is_void_unkept else None)
+        void = _void(attempt, now) if attempt.is_void_unkept else None
+        done = await self._entered(Settle(record, also), void)
         return done.balance if done else None
 
     def crashed(self, found: Abandoned) -> Entry:
@@ -101,7 +101,7 @@ class Metering:
             return Void(found.attempt_id, found.account_id)
         if found.state == "held":
             return Void(found.attempt_id, found.account_id)
-        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens, **asdict(details.units))
+        seen = Usage(found.observed_prompt_tokens, found.observed_completion_tokens, **details.units._asdict())
         ending = Ending("incomplete" if seen.completion_tokens else "failed")
         return Settle(details.record(found.attempt_id, seen, "crash", ending, self._clock.now()))
 
@@ -156,14 +156,19 @@ class Metering:
         upstream, basis = record.upstream, record.basis
         # By its class: the code may be the upstream's own, of which there is no end.
         cause = type(ending.error).__name__ if ending.error else ""
-        self._metrics.attempts.labels(upstream, record.status, cause).inc()
-        self._metrics.tokens.labels(upstream, "prompt", basis).inc(record.prompt_tokens)
-        self._metrics.tokens.labels(upstream, "completion", basis).inc(record.completion_tokens)
+        self._metrics.attempts(upstream, record.status, cause).inc()
+        self._metrics.tokens(upstream, "prompt", basis).inc(record.prompt_tokens)
+        self._metrics.tokens(upstream, "completion", basis).inc(record.completion_tokens)
         for kind in UNITS:
             if count := getattr(record, kind):
-                self._metrics.units.labels(upstream, kind, basis).inc(count)
+                self._metrics.units(upstream, kind, basis).inc(count)
         if record.usage_missing:
-            self._metrics.usage_missing.labels(upstream).inc()
+            self._metrics.usage_missing(upstream).inc()
+
+
+def _void(attempt: Attempt, now: datetime) -> Settle:
+    """What is entered for an answer that could not be kept."""
+    return Settle(attempt.details.record(attempt.id, NOTHING_USED, "void", Ending.failed(DatabaseUnavailable()), now))
 
 
 def canonical(route: Route) -> str:

@@ -25,7 +25,7 @@ class Window:
 
     limit: int
     left: int
-    """How many objects the account has that may yet be found."""
+    """How many objects the account has that may yet be found, or more than can be."""
     backwards: bool
     """Whether the list is read from its end, towards what comes before a place."""
     found: list[Json] = field(default_factory=list)
@@ -75,7 +75,9 @@ class OwnLists:
         ownership = self._relaying.ownership
         backwards = wish.arguments.get("before") is not None and wish.arguments.get("after") is None
         limit = max(1, wish.arguments.get("limit") or USUAL_LIMIT)
-        window = Window(limit, await ownership.count(account_id, place.upstream.name, kind), backwards)
+        # One more than can be found here: as good as the true number, whatever that is.
+        most = MOST_PAGES * PAGE + 1
+        window = Window(limit, await ownership.count(account_id, place.upstream.name, kind, most), backwards)
         step = "before" if backwards else "after"
         window.cursor = wish.arguments.get(step)
         headers: dict[str, str] = {}

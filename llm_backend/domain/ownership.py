@@ -109,9 +109,9 @@ class Ownership:
         """The object is gone, and what went with it."""
         await self._database.detached(self._forget(account_id, upstream, object_id))
 
-    async def count(self, account_id: int, upstream: str, kind: str) -> int:
-        """How many of a kind the account has there."""
-        return await self._database.detached(self._count(account_id, upstream, kind))
+    async def count(self, account_id: int, upstream: str, kind: str, most: int) -> int:
+        """How many of a kind the account has there; `most` where there are more."""
+        return await self._database.detached(self._count(account_id, upstream, kind, most))
 
     async def own(self, account_id: int, upstream: str, kind: str, ids: Iterable[str]) -> set[str]:
         """Which of these are the account's."""
@@ -150,6 +150,6 @@ class Ownership:
         async with self._database.begin() as session:
             await upstream_objects.remove(session, account_id, upstream, object_id)
 
-    async def _count(self, account_id: int, upstream: str, kind: str) -> int:
+    async def _count(self, account_id: int, upstream: str, kind: str, most: int) -> int:
         async with self._database.reading() as session:
-            return await upstream_objects.count(session, account_id, upstream, kind)
+            return await upstream_objects.count(session, account_id, upstream, kind, most)

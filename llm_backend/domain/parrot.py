@@ -7,7 +7,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -166,7 +166,7 @@ async def _enter_usage(move: _Move, row: Row, number: int) -> None:
     used, period = row["usage"] or 0, await stored_budgets.period_at(move.target, whole.id, move.now)
     if used > 0 and period is not None:
         # The last answer of an account may pass its limit, here as there.
-        charge = replace(_charge(row, number, period.id, move.now), overrun=limit is not None and used > limit)
+        charge = _charge(row, number, period.id, move.now)._replace(overrun=limit is not None and used > limit)
         await parrot.enter(move.target, charge, move.now)
         await stored_budgets.charge(move.target, period.id, used, 0)
         move.result.brought["tokens used"] += used

@@ -12,7 +12,7 @@ from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.trades import Trade
 from llm_backend.domain.work import Work
 from llm_backend.errors import Internal, LLMBackendError
-from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled
+from llm_backend.streaming.pipe import Abandoned, Pipe, Stalled, Take
 from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
@@ -57,6 +57,10 @@ class PipedAnswer(Exchange):
     def blocks(self) -> AsyncIterator[bytes]:
         """The answer as it comes."""
         return self._pipe
+
+    def shorten(self, take: Take) -> None:
+        """From now on, what comes while the response waits for it goes by `take`: nobody is woken for it."""
+        self._pipe.shorten(take)
 
     def abandon(self) -> None:
         """The client has gone; an answer that is already complete is given a moment to say what it used."""
@@ -128,7 +132,7 @@ class PipedAnswer(Exchange):
     async def _deliver(self, block: bytes) -> None:
         if self.work.once is not None:
             self.work.once.record(block)
-        if self.is_abandoned:
+        if self._pipe.passes(block) or self.is_abandoned:
             return
         try:
             with self._interruption.listening():

@@ -1,7 +1,5 @@
 """What there is to read in a request: the measure by which prompts are estimated."""
 
-from collections.abc import Iterator
-
 from llm_backend.errors import Json
 
 SAID = ("messages", "prompt", "suffix", "instructions", "input")
@@ -22,7 +20,7 @@ NUMBERED = " one"
 
 def text_bytes(body: Json) -> int:
     """Bytes in UTF-8 of every text in the request, tools and schemas included, encoded files not."""
-    return sum(len(text.encode("utf-8", "surrogatepass")) for text in _texts(body))
+    return sum(map(text_size, _texts(body)))
 
 
 def prompt_text(body: Json) -> str:
@@ -30,35 +28,43 @@ def prompt_text(body: Json) -> str:
     return "\n".join(_texts(body))
 
 
-def _texts(body: Json) -> Iterator[str]:
+def text_size(text: str) -> int:
+    """Bytes in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _texts(body: Json) -> list[str]:
+    texts: list[str] = []
     for part in SAID:
-        yield from _said(body.get(part))
+        if part in body:
+            _say(body[part], texts)
     for part in SHOWN:
         if part in body:
-            yield from _shown(body[part])
+            _show(body[part], texts)
+    return texts
 
 
-def _said(value: Json) -> Iterator[str]:
+def _say(value: Json, texts: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, dict):
         for name, inner in value.items():
             if not (name in UNREAD or (name in LINKS and isinstance(inner, str) and inner.startswith("data:"))):
-                yield from _said(inner)
+                _say(inner, texts)
     elif isinstance(value, list):
         for inner in value:
-            yield from _said(inner)
+            _say(inner, texts)
     elif isinstance(value, int) and not isinstance(value, bool):
-        yield NUMBERED
+        texts.append(NUMBERED)
 
 
-def _shown(value: Json) -> Iterator[str]:
+def _show(value: Json, texts: list[str]) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
-            yield name
-            yield from _shown(inner)
+            texts.append(name)
+            _show(inner, texts)
     elif isinstance(value, list):
         for inner in value:
-            yield from _shown(inner)
+            _show(inner, texts)
     else:
-        yield str(value)
+        texts.append(str(value))

@@ -10,7 +10,6 @@ import orjson
 
 from llm_backend import json_text
 from llm_backend.domain.answers import Answer
-from llm_backend.domain.clock import Clock, uuid7
 from llm_backend.domain.errands import Errand
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.limits import Asked, Limits, Permit
@@ -70,7 +69,6 @@ class Gate:
     """What every request passes on its way up."""
 
     limits: Limits
-    clock: Clock
     total_seconds: float
     """What an answer may take, all attempts together."""
 
@@ -157,7 +155,6 @@ class Relaying:
         """Take one request of the rate limits of account, key and end user."""
         caller = wish.caller
         asked = Asked(
-            uuid7(self._gate.clock.now()),
             caller.account_id,
             caller.key_id,
             model="",

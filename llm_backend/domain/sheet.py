@@ -1,9 +1,9 @@
 """The locked sums of one transaction, and what it moves."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import add, attrgetter, itemgetter, sub
 from typing import Any
 
 import orjson
@@ -15,9 +15,15 @@ from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.budgets import END_USER
 from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
-from llm_backend.storage.usage import UsageRecord
 
 EVENT_TYPE = "budget.soft_limit_reached"
+
+SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
+ADDED = tuple(f"add_{name}" for name in SUMS)
+DAILY = (*usage.DAY_OF, "requests", *DAILY_SUMS)
+
+_moving = attrgetter(*SUMS, "warned_tokens", "warned_microusd")
+_counted = itemgetter(*DAILY_SUMS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +43,20 @@ class Sheet:
 
     def __init__(self, rows: Iterable[Sums], terms: Terms) -> None:
         self._terms = terms
-        self._sums = {row.id: row for row in rows}
-        self._moved: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        self._days: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        self._sums: dict[int, Sums] = {}
+        self._before: dict[int, tuple[Any, ...]] = {}
+        self._current: dict[int, dict[str, Sums]] = {}
+        self._of_users: dict[tuple[int, str], Sums] = {}
+        for row in rows:
+            self._sums[row.id] = row
+            self._before[row.id] = _moving(row)
+            if not row.is_current:
+                continue
+            if row.subject.startswith(END_USER):
+                self._of_users[row.account_id, row.subject] = row
+            else:
+                self._current.setdefault(row.account_id, {})[row.subject] = row
+        self._days: dict[tuple[Any, ...], list[int]] = {}
         self.events: list[dict[str, Any]] = []
 
     def ceilings(self, account_id: int, key_id: str | None, model: str, end_user: str | None) -> list[Sums] | None:
@@ -48,76 +65,73 @@ class Sheet:
         `end_user`: the subject of the end user's budget, where there is or has to be one. None where a budget has no
         current period.
         """
-        current = {
-            sums.subject: sums
-            for sums in self._sums.values()
-            if sums.account_id == account_id and sums.is_current and _is_for(sums.subject, end_user)
-        }
-        missing = end_user is not None and end_user not in current
-        if WHOLE not in current or missing or len(current) != current[WHOLE].budgets + (end_user is not None):
+        current = self._current.get(account_id, {})
+        if WHOLE not in current or len(current) != current[WHOLE].budgets:
             return None
-        subjects = (end_user, WHOLE, f"key:{key_id}", f"model:{model}")
-        return [current[subject] for subject in subjects if subject in current]
+        ceilings = [current[each] for each in (WHOLE, f"key:{key_id}", f"model:{model}") if each in current]
+        if end_user is None:
+            return ceilings
+        of_user = self._of_users.get((account_id, end_user))
+        return None if of_user is None else [of_user, *ceilings]
 
-    def balance(self, periods: Iterable[int]) -> Balance:
+    def balance(self, periods: Sequence[int]) -> Balance:
         """How the first of `periods` that has a limit stands: of end user, account, key and model, in this order."""
-        every = [Balance.of(self._sums[each], self._terms.soft_percent) for each in periods]
-        return next((each for each in every if each.tokens or each.microusd), every[0])
+        sums = self._sums[periods[0]]
+        for each in periods:
+            if self._sums[each].is_limited:
+                sums = self._sums[each]
+                break
+        return Balance.of(sums, self._terms.soft_percent)
 
-    def add(self, period_id: int | None, **amounts: int) -> None:
-        """Add to sums of a period; `amounts` by column."""
-        if period_id is None:
-            return
+    def hold(self, period_id: int, tokens: int, microusd: int) -> None:
+        """Add to what a period holds back; less than nothing lets go of it."""
         sums = self._sums[period_id]
-        for name, amount in amounts.items():
-            self._moved[period_id][name] += amount
-        self._sums[period_id] = sums._replace(**{name: getattr(sums, name) + amounts[name] for name in amounts})
+        sums.reserved_tokens += tokens
+        sums.reserved_microusd += microusd
 
-    def warn(self, period_id: int, name: str, event_id: str, record: UsageRecord) -> None:
-        """Note that the soft limit of `name` (tokens or microusd) is passed, if it is and was not before."""
+    def use(self, period_id: int, tokens: int, microusd: int) -> None:
+        """Add to what a period has used."""
         sums = self._sums[period_id]
-        limit, used = getattr(sums, f"{name}_limit".replace("tokens_", "token_")), getattr(sums, f"used_{name}")
-        if not limit or getattr(sums, f"warned_{name}") or used * 100 < limit * self._terms.soft_percent:
-            return
-        self._moved[period_id][f"warned_{name}"] = 1
-        self._sums[period_id] = sums._replace(**{f"warned_{name}": True})  # type: ignore[arg-type]
-        if self._terms.tells:
-            period = {"starts_at": _seconds(sums.starts_at), "ends_at": _seconds(sums.ends_at)}
-            told = {"currency": name, "limit": limit, "used": used, "period": period}
-            self.events.append(_event(event_id, record, told))
+        sums.used_tokens += tokens
+        sums.used_microusd += microusd
 
-    def count(self, record: UsageRecord) -> None:
-        """Add a record to its day."""
-        sums = self._days[tuple(usage.day(record).items())]
-        sums["requests"] += record.kind == "charge"
-        for name in DAILY_SUMS:
-            sums[name] += getattr(record, name)
+    def warn(self, period_id: int, record: dict[str, Any]) -> None:
+        """Note what soft limits are passed, of those that were not before; `record` has passed them."""
+        sums = self._sums[period_id]
+        if not sums.warned_tokens and self._is_near(sums.token_limit, sums.used_tokens):
+            sums.warned_tokens = True
+            self._tell(record, sums, "tokens", sums.token_limit, sums.used_tokens)
+        if not sums.warned_microusd and self._is_near(sums.microusd_limit, sums.used_microusd):
+            sums.warned_microusd = True
+            self._tell(record, sums, "microusd", sums.microusd_limit, sums.used_microusd)
+
+    def count(self, record: dict[str, Any]) -> None:
+        """Add a record, as it is stored, to its day."""
+        day, counted = usage.day(record), [int(record["kind"] == "charge"), *_counted(record)]
+        known = self._days.get(day)
+        self._days[day] = counted if known is None else list(map(add, known, counted))
 
     def moves(self) -> list[dict[str, Any]]:
         """What is added to each period's sums, in one order for everyone."""
-        return [
-            {
-                "period": period_id,
-                **{f"add_{name}": moved[name] for name in SUMS},
-                **{f"now_{name}": bool(moved[name]) for name in WARNINGS},
-            }
-            for period_id, moved in sorted(self._moved.items())
-        ]
+        moved = []
+        for period_id, sums in sorted(self._sums.items()):
+            before, after = self._before[period_id], _moving(sums)
+            if after != before:
+                added = dict(zip(ADDED, map(sub, after, before), strict=False))
+                warned = {"now_warned_tokens": sums.warned_tokens, "now_warned_microusd": sums.warned_microusd}
+                moved.append({"period": period_id, **added, **warned})
+        return moved
 
     def days(self) -> list[dict[str, Any]]:
-        return [
-            {**dict(day), **{name: sums[name] for name in ("requests", *DAILY_SUMS)}}
-            for day, sums in sorted(self._days.items())
-        ]
+        return [dict(zip(DAILY, (*day, *sums), strict=True)) for day, sums in sorted(self._days.items())]
 
+    def _is_near(self, limit: int | None, used: int) -> bool:
+        return bool(limit) and used * 100 >= (limit or 0) * self._terms.soft_percent
 
-def _is_for(subject: str, end_user: str | None) -> bool:
-    """Whether the budget of `subject` matters where `end_user`'s is the only one of an end user that does."""
-    return subject == end_user or not subject.startswith(END_USER)
-
-
-SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
-WARNINGS = ("warned_tokens", "warned_microusd")
+    def _tell(self, record: dict[str, Any], sums: Sums, currency: str, limit: int | None, used: int) -> None:
+        if self._terms.tells:
+            period = {"starts_at": _seconds(sums.starts_at), "ends_at": _seconds(sums.ends_at)}
+            self.events.append(_event(record, {"currency": currency, "limit": limit, "used": used, "period": period}))
 
 
 def _seconds(moment: Any) -> int | None:
@@ -127,11 +141,12 @@ def _seconds(moment: Any) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def _event(event_id: str, record: UsageRecord, told: dict[str, Json]) -> dict[str, Any]:
+def _event(record: dict[str, Any], told: dict[str, Json]) -> dict[str, Any]:
+    event_id = f"evt_{record['attempt_id']}_{told['currency']}"
     payload = {
         "id": event_id,
         "type": EVENT_TYPE,
-        "created_at": int(record.ended_at.timestamp()),
-        "data": {"account_id": record.account_id, **told},
+        "created_at": int(record["ended_at"].timestamp()),
+        "data": {"account_id": record["account_id"], **told},
     }
-    return {"id": event_id, "account_id": record.account_id, "payload": orjson.dumps(payload)}
+    return {"id": event_id, "account_id": record["account_id"], "payload": orjson.dumps(payload)}

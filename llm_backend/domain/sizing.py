@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.granting import Ask, Grant
+from llm_backend.domain.prompts import text_size
 from llm_backend.domain.usage import Price, Usage
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
@@ -32,7 +33,7 @@ class Sizing(ABC):
 
         `content`: the whole answer, parsed; None of one that came in pieces.
         """
-        return len(text.encode("utf-8", "surrogatepass"))
+        return text_size(text)
 
     def measure(self) -> None:
         """Look through the body, which may take a while."""

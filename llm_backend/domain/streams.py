@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from uuid import uuid4
 
 import orjson
@@ -16,6 +15,7 @@ from llm_backend.domain.trades import Events, Trade
 from llm_backend.domain.usage import Usage
 from llm_backend.domain.work import Ending, Status, Work
 from llm_backend.errors import Json, LLMBackendError, RanAway, UpstreamInvalid
+from llm_backend.streaming.mould import Cast
 from llm_backend.streaming.sse import Event, Splitter, ascii_json, frame, is_done
 from llm_backend.upstream.bodies import whole
 from llm_backend.upstream.routing import Plan
@@ -46,7 +46,7 @@ class StreamedAnswer(PipedAnswer):
 
     def _at_least(self, likely: Usage) -> Usage:
         # A chunk with text has a token at least, whatever was held back.
-        return replace(likely, completion_tokens=max(likely.completion_tokens, self._tally.deltas))
+        return likely._replace(completion_tokens=max(likely.completion_tokens, self._tally.deltas))
 
     def _interrupt(self) -> None:
         if self._events.finished:
@@ -75,14 +75,23 @@ class StreamedAnswer(PipedAnswer):
         splitter = Splitter(self._trade.event_bytes)
         pieces = reply.chunks()
         self._cut_at = self._attempts.cut_at
+        is_between = False
         while True:
-            with self._interruption.listening():
-                piece = await anext(pieces, None)
-            if piece is None:
+            try:
+                with self._interruption.listening():
+                    piece = await pieces.__anext__()  # `anext` would wrap it once more, for each piece
+            except StopAsyncIteration:
                 splitter.close()
                 break
-            if await self._pass_on(splitter.feed(piece), reply):
-                break
+            cast = self._familiar(piece) if is_between else None
+            if cast is not None:
+                self._tally.hear(cast.texts)
+                await self._deliver(cast.frames)
+                piece = cast.rest
+            if piece:
+                if await self._pass_on(splitter.feed(piece), reply):
+                    break
+                is_between = splitter.is_between
         if not self._events.finished:
             raise UpstreamInvalid("The upstream's answer ended before it was complete.")
         for payload in self._events.conclude():
@@ -95,25 +104,52 @@ class StreamedAnswer(PipedAnswer):
         content = read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)[0]
         return Event(orjson.dumps({**content, "type": self._trade.whole_as}))
 
+    def _familiar(self, piece: bytes) -> Cast | None:
+        """The events that `piece` begins with, as far as they need no judging; None where the first one does."""
+        mould = self._events.mould
+        if mould is None or self.work.holdings.note is not None or len(piece) > self._trade.event_bytes:
+            return None
+        cast = mould.take(piece)
+        if not cast.texts or (self._cut_at is not None and self._tally.deltas + len(cast.texts) > self._cut_at):
+            return None
+        return cast
+
     async def _pass_on(self, events: Iterable[Event], reply: Reply) -> bool:
-        """Send what the client gets of these events; true where they end the answer."""
+        """Send what the client gets of these events, in one block; true where they end the answer."""
+        frames: list[bytes] = []
+        try:
+            is_over = await self._judge(events, frames)
+        except LLMBackendError:
+            await self._send(frames, reply)  # those before the one that ended it are good
+            raise
+        await self._send(frames, reply)
+        return is_over
+
+    async def _judge(self, events: Iterable[Event], frames: list[bytes]) -> bool:
+        """Add what the client gets of these events to `frames`; true where they end the answer."""
         for event in events:
             if is_done(event):
                 self._events.done()
                 return True
-            admitted = self._events.admit(event.data, event.name)
-            if admitted.error is not None:
-                found = self._attempts.route.upstream.refusals.told(admitted.error)
-                raise found or UpstreamInvalid("The upstream's stream ended in an error.")
-            self._tally.see(admitted.chunk)
-            if self._cut_at is not None and self._tally.deltas > self._cut_at:
-                raise RanAway
-            await self._note(admitted.chunk)
-            if admitted.payloads:
-                self._begin(reply)
-            for payload in admitted.payloads:
-                await self._deliver(frame(payload, admitted.name))
+            frames += await self._judged(event)
         return False
+
+    async def _send(self, frames: list[bytes], reply: Reply) -> None:
+        if frames:
+            self._begin(reply)
+            await self._deliver(b"".join(frames))
+
+    async def _judged(self, event: Event) -> list[bytes]:
+        """What the client gets of `event`. Raises what it says went wrong, or is wrong with it."""
+        admitted = self._events.admit(event.data, event.name)
+        if admitted.error is not None:
+            found = self._attempts.route.upstream.refusals.told(admitted.error)
+            raise found or UpstreamInvalid("The upstream's stream ended in an error.")
+        self._tally.see(admitted.chunk)
+        if self._cut_at is not None and self._tally.deltas > self._cut_at:
+            raise RanAway
+        await self._note(admitted.chunk)
+        return [frame(payload, admitted.name) for payload in admitted.payloads]
 
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"

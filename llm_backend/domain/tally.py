@@ -1,8 +1,9 @@
 """What a stream has given so far: counted by bytes, so that it costs next to nothing while it runs."""
 
-from llm_backend.errors import Json
+from collections.abc import Iterable
 
-TEXTS = ("content", "reasoning_content", "reasoning", "refusal")
+from llm_backend.errors import Json
+from llm_backend.streaming.mould import TEXTS
 
 MEDIA = ("b64_json", "audio")
 """Where events hold a picture, or a piece of a sound."""
@@ -13,7 +14,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.text_bytes = 0
-        self._texts: list[str] = []
+        self._texts: list[bytes] = []
         self.deltas = 0
         """Chunks that held text: a sure lower bound of the tokens."""
         self.has_come = False
@@ -22,7 +23,7 @@ class Tally:
     @property
     def text(self) -> str:
         """All of it, for the tokenizer, where the upstream does not say what it used."""
-        return "".join(self._texts)
+        return b"".join(self._texts).decode("utf-8", "surrogatepass")
 
     def see(self, chunk: Json) -> None:
         """Take one parsed chunk, of chat (`delta`) or of completions (`text`), or an event that says a `delta`."""
@@ -33,6 +34,15 @@ class Tally:
             self._see_delta(choice.get("delta"))
         self.deltas += self.text_bytes > before
         self.has_come = self.has_come or self.deltas > 0 or any(chunk.get(name) for name in MEDIA)
+
+    def hear(self, texts: Iterable[bytes]) -> None:
+        """Take chunks of which each says one text, in UTF-8, and nothing else."""
+        for text in texts:
+            if text:
+                self._texts.append(text)
+                self.text_bytes += len(text)
+                self.deltas += 1
+                self.has_come = True
 
     def _see_delta(self, delta: Json) -> None:
         if not isinstance(delta, dict):
@@ -47,8 +57,9 @@ class Tally:
 
     def _add(self, text: Json) -> None:
         if text and isinstance(text, str):
-            self._texts.append(text)
-            self.text_bytes += len(text.encode("utf-8", "surrogatepass"))
+            written = text.encode("utf-8", "surrogatepass")
+            self._texts.append(written)
+            self.text_bytes += len(written)
 
 
 def objects(value: Json) -> list[dict[str, Json]]:

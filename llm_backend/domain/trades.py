@@ -1,6 +1,6 @@
 """What the operations that an upstream answers differ in."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,7 +10,9 @@ from llm_backend.domain.media import Hearing, Pictures, Speech
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
-from llm_backend.streaming.chunks import Admitted, ChatChunks, TextChunks
+from llm_backend.streaming.admitted import Admitted
+from llm_backend.streaming.chunks import ChatChunks, TextChunks
+from llm_backend.streaming.mould import Mould
 from llm_backend.streaming.sse import EVENT_LIMIT
 from llm_backend.streaming.typed_events import typed
 from llm_backend.upstream.bodies import BODY_LIMIT
@@ -33,6 +35,11 @@ class Events(Protocol):
     @property
     def finished(self) -> bool:
         """Whether nothing is missing of the answer."""
+        ...
+
+    @property
+    def mould(self) -> Mould | None:
+        """The shape of events that need not be admitted one by one; None where there is none, or not yet."""
         ...
 
     def admit(self, data: bytes, name: str | None = None) -> Admitted:
@@ -61,11 +68,12 @@ class Usual:
     model: str
     marks: tuple[str, ...]
 
-    def of(self, listed: Iterable[str]) -> str:
-        """The usual one; of those who do not list it, the first that seems to do the same."""
-        names = list(listed)
-        others = (name for name in names if any(mark in name.lower() for mark in self.marks))
-        return self.model if self.model in names else next(others, self.model)
+    def of(self, listed: Collection[str], allows: Callable[[str], bool]) -> str:
+        """The usual one; where it is not listed or not allowed, the first that is and seems to do the same."""
+        if self.model in listed and allows(self.model):
+            return self.model
+        others = (name for name in listed if any(mark in name.lower() for mark in self.marks) and allows(name))
+        return next(others, self.model)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,6 @@
 """One transaction of the ledger: entries that waited at the same moment, each with an outcome of its own."""
 
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from llm_backend.domain.budget_headers import budget_headers
@@ -14,9 +13,10 @@ from llm_backend.storage.driver import Rows, Step
 from llm_backend.storage.ledger import Statements, read
 from llm_backend.storage.ledger_rows import Budgeted, Charged, Reserved, Standing, Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.ledger_writes import Writes
 from llm_backend.storage.usage import UsageRecord
 
-Writes = Generator[Step, Rows, list[Outcome]]
+Entering = Generator[Step, Rows, list[Outcome]]
 
 
 class Transaction:
@@ -27,25 +27,24 @@ class Transaction:
         self._terms = terms
         self._entries = entries
         self._reserves = [entry for entry in entries if isinstance(entry, Reserve)]
-        self._reservations: list[dict[str, Any]] = []
-        self._closed: list[dict[str, Any]] = []
-        self._records: list[UsageRecord] = []
-
-    def plan(self) -> Writes:
-        """The outcomes, in the order of the entries. Reservations are locked before sums, by every transaction."""
-        attempts = sorted(attempt_of(entry) for entry in self._entries if not isinstance(entry, Reserve))
         self._locked: dict[str, Reserved] = {}
+        self._open: set[str] = set()
         self._charges: dict[str, list[Charged]] = {}
-        if attempts:
-            yield from self._lock(attempts)
-            yield from self._lock_late()
-            yield from self._look_back(row.attempt_id for row in self._locked.values() if not _is_open(row))
+        self._budgeted: set[tuple[int, str]] = set()
+        self._good: set[tuple[int, str | None]] = set()
+        self._writes = Writes()
+
+    def plan(self) -> Entering:
+        """The outcomes, in the order of the entries. Reservations are locked before sums, by every transaction."""
+        if len(self._reserves) < len(self._entries):
+            yield from self._lock_attempts()
         periods = {each for row in self._locked.values() for each in _periods(row)}
+        if self._reserves:
+            periods |= yield from self._look_for_end_users()
         accounts = {entry.account_id for entry in self._reserves}
-        periods |= yield from self._look_for_end_users()
-        sums = read(Sums, (yield self._statements.sums(accounts, periods)))
-        self._sheet = Sheet(sums, self._terms)
-        yield from self._look_at_callers()
+        self._sheet = Sheet(read(Sums, (yield self._statements.sums(accounts, periods))), self._terms)
+        if self._reserves:
+            yield from self._look_at_callers()
         outcomes = [self._enter(entry) for entry in self._entries]
         yield from self._written()
         return outcomes
@@ -55,9 +54,19 @@ class Transaction:
         """Whether a webhook is to be told of it."""
         return bool(self._sheet.events)
 
+    def _lock_attempts(self) -> Generator[Step, Rows, None]:
+        attempts = sorted([attempt_of(entry) for entry in self._entries if not isinstance(entry, Reserve)])
+        yield from self._lock(attempts)
+        if len(self._locked) < len(attempts):
+            yield from self._lock_late()
+        if len(self._open) < len(self._locked):
+            yield from self._look_back(self._locked.keys() - self._open)
+
     def _lock(self, attempts: Sequence[str]) -> Generator[Step, Rows, None]:
         for row in read(Reserved, (yield self._statements.reserved(attempts))):
             self._locked[row.attempt_id] = row
+            if _is_open(row):
+                self._open.add(row.attempt_id)
 
     def _lock_late(self) -> Generator[Step, Rows, None]:
         """Wait for what is given up, and not there yet: a server that hung may be about to commit it.
@@ -71,15 +80,12 @@ class Transaction:
 
     def _look_back(self, attempts: Iterable[str]) -> Generator[Step, Rows, None]:
         """Find what attempts were charged that someone has settled before."""
-        wanted = list(attempts)
-        if wanted:
-            for row in read(Charged, (yield self._statements.charged(wanted))):
-                self._charges.setdefault(row.attempt_id, []).append(row)
+        for row in read(Charged, (yield self._statements.charged(attempts))):
+            self._charges.setdefault(row.attempt_id, []).append(row)
 
     def _look_for_end_users(self) -> Generator[Step, Rows, set[int]]:
         """Find the current periods of the end users' budgets: they are locked with all others, in one order."""
         wanted = {(entry.account_id, entry.end_user.subject) for entry in self._reserves if entry.end_user}
-        self._budgeted: set[tuple[int, str]] = set()
         if not wanted:
             return set()
         accounts, subjects = {account_id for account_id, _ in wanted}, {subject for _, subject in wanted}
@@ -97,7 +103,6 @@ class Transaction:
 
     def _look_at_callers(self) -> Generator[Step, Rows, None]:
         """Find whose keys and accounts are good: after the sums are locked, as whoever revokes one locks them first."""
-        self._good: set[tuple[int, str | None]] = set()
         keys = {entry.key_id for entry in self._reserves if entry.key_id is not None}
         if keys:
             found = read(Standing, (yield self._statements.keys(keys)))
@@ -125,15 +130,14 @@ class Transaction:
         try:
             granted = grant(entry.ask, ceilings)
         except BudgetExhausted as refusal:
-            refusal.headers = budget_headers(self._sheet.balance(sums.id for sums in ceilings))
+            refusal.headers = budget_headers(self._sheet.balance([sums.id for sums in ceilings]))
             return refusal
-        for sums in ceilings:
-            self._sheet.add(
-                sums.id, reserved_tokens=granted.reserved_tokens, reserved_microusd=granted.reserved_microusd
-            )
         by_kind = {sums.subject.partition(":")[0]: sums.id for sums in ceilings}
-        self._reservations.append(self._row(entry, granted, by_kind))
-        return Granted(granted, self._sheet.balance(sums.id for sums in ceilings))
+        periods = list(by_kind.values())
+        for period_id in periods:
+            self._sheet.hold(period_id, granted.reserved_tokens, granted.reserved_microusd)
+        self._writes.reservations.append(self._row(entry, granted, by_kind))
+        return Granted(granted, self._sheet.balance(periods))
 
     def _row(self, entry: Reserve, granted: Grant, periods: dict[str, int]) -> dict[str, Any]:
         return {
@@ -159,59 +163,50 @@ class Transaction:
         row = self._locked.get(record.attempt_id)
         if row is None:
             return LookupError(f"attempt {record.attempt_id} has no reservation")
-        placed = replace(
-            record,
-            account_period_id=row.account_period_id,
-            key_period_id=row.key_period_id,
-            model_period_id=row.model_period_id,
-            user_period_id=row.user_period_id,
-        )
-        if _is_open(row):
+        periods = _periods(row)
+        if row.attempt_id in self._open:
+            self._let_go(row, periods, "voided" if record.basis == "void" else "settled")
             is_over = record.total_tokens > row.reserved_tokens or record.cost_microusd > row.reserved_microusd
-            placed = replace(placed, overrun=is_over)
-            self._let_go(row, "voided" if record.basis == "void" else "settled")
+            self._charge(row, periods, record, overrun=is_over)
         else:
-            late = _adjustment(placed, self._charges.get(record.attempt_id, []))
+            late = _adjustment(record, self._charges.get(record.attempt_id, []))
             if late is None:
                 return Done()
-            placed = late
-        self._charge(row, placed)
-        return Done(self._sheet.balance(_periods(row)))
+            self._charge(row, periods, late, overrun=record.overrun)
+        return Done(self._sheet.balance(periods))
 
     def _void(self, attempt_id: str) -> Outcome:
         row = self._locked.get(attempt_id)
-        if row is None or not _is_open(row):
+        if row is None or attempt_id not in self._open:
             return Done()
-        self._let_go(row, "voided")
-        return Done(self._sheet.balance(_periods(row)))
+        periods = _periods(row)
+        self._let_go(row, periods, "voided")
+        return Done(self._sheet.balance(periods))
 
-    def _let_go(self, row: Reserved, state: str) -> None:
-        self._locked[row.attempt_id] = row._replace(state=state)
-        self._closed.append({"attempt": row.attempt_id, "to": state})
-        for period_id in _periods(row):
-            self._sheet.add(period_id, reserved_tokens=-row.reserved_tokens, reserved_microusd=-row.reserved_microusd)
+    def _let_go(self, row: Reserved, periods: Sequence[int], state: str) -> None:
+        self._open.remove(row.attempt_id)
+        self._writes.closed.append({"attempt": row.attempt_id, "to": state})
+        for period_id in periods:
+            self._sheet.hold(period_id, -row.reserved_tokens, -row.reserved_microusd)
 
-    def _charge(self, row: Reserved, record: UsageRecord) -> None:
-        self._records.append(record)
-        self._sheet.count(record)
-        for period_id in _periods(row):
-            self._sheet.add(period_id, used_tokens=record.total_tokens, used_microusd=record.cost_microusd)
-        for name in ("tokens", "microusd"):
-            self._sheet.warn(row.account_period_id, name, f"evt_{record.attempt_id}_{name}", record)
+    def _charge(self, row: Reserved, periods: Sequence[int], record: UsageRecord, *, overrun: bool) -> None:
+        stored = usage.values(record)
+        stored["overrun"] = overrun
+        stored["account_period_id"] = row.account_period_id
+        stored["key_period_id"] = row.key_period_id
+        stored["model_period_id"] = row.model_period_id
+        stored["user_period_id"] = row.user_period_id
+        self._writes.records.append(stored)
+        self._sheet.count(stored)
+        for period_id in periods:
+            self._sheet.use(period_id, record.total_tokens, record.cost_microusd)
+        self._sheet.warn(row.account_period_id, stored)
 
     def _written(self) -> Generator[Step, Rows, None]:
-        if self._reservations:
-            yield self._statements.reserve(self._reservations)
-        if self._closed:
-            yield self._statements.close(self._closed)
-        if self._records:
-            yield self._statements.record([usage.values(record) for record in self._records])
-            yield self._statements.day(self._sheet.days())
-        moves = self._sheet.moves()
-        if moves:
-            yield self._statements.move(moves)
-        if self._sheet.events:
-            yield self._statements.event(self._sheet.events)
+        self._writes.days = self._sheet.days()
+        self._writes.moves = self._sheet.moves()
+        self._writes.events = self._sheet.events
+        yield from self._statements.write(self._writes)
 
 
 def _is_open(row: Reserved) -> bool:
@@ -230,4 +225,4 @@ def _adjustment(record: UsageRecord, known: Sequence[Charged]) -> UsageRecord | 
         return None
     already = charge._asdict()
     names = ("prompt_tokens", "completion_tokens", *DAILY_SUMS[2:])
-    return replace(record, kind="adjustment", **{name: getattr(record, name) - already[name] for name in names})
+    return record._replace(kind="adjustment", **{name: getattr(record, name) - already[name] for name in names})

@@ -1,7 +1,7 @@
 """What an answer used, in tokens of each kind and in what is sold by the piece, and what that costs."""
 
-from dataclasses import dataclass, fields, replace
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, NamedTuple
 
 from llm_backend.domain.usage_reports import MOST_TOKENS, read
 from llm_backend.errors import Json
@@ -18,8 +18,7 @@ TELLING_TOKENS = 64
 MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
+class Units(NamedTuple):
     """What is sold by the piece, beside its tokens."""
 
     images: int = 0
@@ -32,17 +31,16 @@ class Units:
     @property
     def used(self) -> dict[str, int]:
         """Those that there are, by name."""
-        return {name: count for name in UNITS if (count := getattr(self, name))}
+        return {name: count for name, count in zip(UNITS, self, strict=True) if count}
 
 
-UNITS = tuple(field.name for field in fields(Units))
+UNITS = Units._fields
 """By name, as in usage records."""
 
 NO_UNITS = Units()
 
 
-@dataclass(frozen=True, slots=True)
-class Usage(Units):
+class Usage(NamedTuple):
     """Of one answer. The kinds of tokens among the prompt's, and those among the completion's, never overlap."""
 
     prompt_tokens: int
@@ -52,6 +50,9 @@ class Usage(Units):
     audio_prompt_tokens: int = 0
     audio_completion_tokens: int = 0
     image_prompt_tokens: int = 0
+    images: int = 0
+    seconds: int = 0
+    characters: int = 0
     raw: Json = None
     """The `usage` object as the upstream sent it."""
     is_inconsistent: bool = False
@@ -62,7 +63,7 @@ class Usage(Units):
     @property
     def units(self) -> Units:
         """What of it is sold by the piece."""
-        return Units(images=self.images, seconds=self.seconds, characters=self.characters)
+        return Units(self.images, self.seconds, self.characters)
 
     @property
     def text_prompt_tokens(self) -> int:
@@ -85,10 +86,11 @@ class Usage(Units):
 
     def completed(self, guessed: "Usage") -> "Usage":
         """The report, with what it does not speak of as it was `guessed`: tokens of all kinds, or units."""
-        units = {name: getattr(self, name) or getattr(guessed, name) for name in UNITS}
-        if not self.is_without_tokens:
-            return replace(self, **units)
-        return replace(guessed, **units, raw=self.raw)
+        known = self.units
+        units = Units(*(told or likely for told, likely in zip(known, guessed.units, strict=True)))
+        if self.is_without_tokens:
+            return guessed._replace(**units._asdict(), raw=self.raw)
+        return self if units == known else self._replace(**units._asdict())
 
     @classmethod
     def reported(cls, raw: Json) -> "Usage | None":
@@ -157,7 +159,7 @@ class Price:
         """The price that `as_json` wrote."""
         return cls(**value)
 
-    def _of_units(self, units: Units) -> int:
+    def _of_units(self, units: Units | Usage) -> int:
         """In millionths of a micro-dollar."""
         heard, spoken = units.seconds * self.seconds_microusd, units.characters * self.characters_microusd
         return units.images * self.images_microusd + heard + spoken

@@ -68,7 +68,10 @@ def _disjoint(raw: dict[str, Json], prompt: int, completion: int, total: int) ->
 
 def _told(raw: dict[str, Json], *names: str) -> Json:
     """The first of `names` that is said."""
-    return next((raw[name] for name in names if raw.get(name) is not None), None)
+    for name in names:
+        if (value := raw.get(name)) is not None:
+            return value
+    return None
 
 
 def _is_count(value: Json) -> TypeGuard[int]:
@@ -78,12 +81,15 @@ def _is_count(value: Json) -> TypeGuard[int]:
 def _details(raw: dict[str, Json], groups: tuple[str, ...], *names: str) -> list[int]:
     """The counts of these kinds; 0 where one is missing or is none."""
     details = _told(raw, *groups)
-    values = [details.get(name) if isinstance(details, dict) else None for name in names]
-    return [value if _is_count(value) else 0 for value in values]
+    if not isinstance(details, dict):
+        return [0] * len(names)
+    return [value if _is_count(value := details.get(name)) else 0 for name in names]
 
 
 def _fitted(whole: int, counts: list[int]) -> list[int]:
     """`counts`, each cut to what those before it leave of `whole`."""
+    if not any(counts):
+        return counts
     fitted = []
     for count in counts:
         fitted.append(min(count, whole))

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -45,8 +45,7 @@ class Holdings:
 NONE_HELD = Holdings()
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """What a caller asks of an upstream: one request, whatever the number of attempts."""
 
     caller: Caller
@@ -114,11 +113,12 @@ class Ending:
 
     def flagged(self, *, usage_missing: bool = False, usage_implausible: bool = False) -> "Ending":
         """The same, with what is to be thought of the upstream's report."""
+        if not (usage_missing or usage_implausible):
+            return self
         return replace(self, usage_missing=usage_missing, usage_implausible=usage_implausible)
 
 
-@dataclass(frozen=True, slots=True)
-class Details:
+class Details(NamedTuple):
     """What is known of an attempt before it is sent: enough to charge it in its owner's absence."""
 
     request_id: str
@@ -136,15 +136,14 @@ class Details:
     """What is used of them as soon as it is sent."""
 
     def as_json(self) -> bytes:
-        told = {name: getattr(self, name) for name in self.__slots__}
         price = self.price.as_json() if self.price else None
-        return orjson.dumps(told | {"price": price, "units": self.units.used})
+        return orjson.dumps(self._asdict() | {"price": price, "units": self.units.used})
 
     @classmethod
     def from_json(cls, written: bytes) -> Self:
         """What `as_json` wrote, in this version or a later one. Raises KeyError or ValueError where it did not."""
         told = orjson.loads(written)
-        known = {name: told[name] for name in cls.__slots__}
+        known = {name: told[name] for name in cls._fields}
         price = Price.from_json(known["price"]) if known["price"] else None
         started_at, units = datetime.fromisoformat(known["started_at"]), Units(**known["units"])
         return cls(**known | {"started_at": started_at, "price": price, "units": units})
@@ -192,8 +191,7 @@ def _raw(usage: Usage) -> bytes | None:
     return raw if 0 < len(raw) <= RAW_BYTES else None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One call to one upstream."""
 
     id: str

@@ -1,7 +1,6 @@
 """Who may come in: how many requests run at once, and none any more while the server is shutting down."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -19,16 +18,14 @@ class Admission:
         self.running = 0
         self._max_concurrent = max_concurrent
 
-    @contextmanager
-    def admitted(self, path: str) -> Iterator[None]:
-        """Count the request while it runs. Raises Draining or Overloaded instead, where it is no probe."""
+    def enter(self, path: str) -> None:
+        """Count a request, which has to `leave`. Raises Draining or Overloaded instead, where it is no probe."""
         if path not in PROBES:
             self._refuse()
         self.running += 1
-        try:
-            yield
-        finally:
-            self.running -= 1
+
+    def leave(self) -> None:
+        self.running -= 1
 
     def _refuse(self) -> None:
         if self.is_draining:

@@ -12,7 +12,9 @@ from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
 from llm_backend.domain.work import NONE_HELD, Holdings, Work
+from llm_backend.edge.departures import DEPARTURE, Departure
 from llm_backend.edge.forms import Upload
+from llm_backend.edge.outlets import OUTLET, Outlet
 from llm_backend.errors import Json
 from llm_backend.upstream.forms import Form
 
@@ -105,7 +107,14 @@ class Call:
             once=self.once,
         )
 
-    async def departed(self) -> None:
-        """Returns when the client has gone (a half-close counts: it is the only sign that ASGI gives)."""
-        while (await self.receive())["type"] != "http.disconnect":
-            pass
+    @property
+    def departure(self) -> Departure:
+        """The client's."""
+        departure: Departure = self.scope[DEPARTURE]
+        return departure
+
+    @property
+    def outlet(self) -> Outlet | None:
+        """The short way to the client; None where its protocol has none."""
+        outlet: Outlet | None = self.scope.get(OUTLET)
+        return outlet

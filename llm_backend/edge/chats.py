@@ -1,7 +1,5 @@
 """Chats and their messages as JSON, in the shapes that clients of `/api` know."""
 
-import asyncio
-
 import orjson
 
 from llm_backend.domain.asking import Ask, Told
@@ -37,16 +35,11 @@ def answer(told: Told) -> Json:
 
 async def answered(call: Call, ask: Ask) -> Json:
     """What the model says, for as long as the client waits for it."""
-
-    async def watch() -> None:
-        await call.departed()
-        ask.abandon()
-
-    watcher = asyncio.create_task(watch())
+    call.departure.expect(ask.abandon)
     try:
         return answer(await ask.answer())
     finally:
-        watcher.cancel()
+        call.departure.forget()
         call.log.update(ask.summary)
 
 

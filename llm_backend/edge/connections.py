@@ -3,15 +3,17 @@
 import asyncio
 import re
 from collections import Counter
-from dataclasses import dataclass
 from http import HTTPStatus
 from secrets import token_hex
 from typing import Any
 
 import structlog
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from llm_backend.edge import head, problems
+from llm_backend.edge.departures import DEPARTURE, Departure
 from llm_backend.edge.replying import OPENAI_VERSION
+from llm_backend.edge.serving import ConnectionLimits
 from llm_backend.errors import HeadersTooLarge, InvalidRequest, LLMBackendError
 
 _HEAD_LIMIT = head.HEADER_BYTES_LIMIT + head.URL_BYTES_LIMIT + 1024
@@ -21,20 +23,7 @@ _HEAD_LIMIT = head.HEADER_BYTES_LIMIT + head.URL_BYTES_LIMIT + 1024
 _AMBIGUOUS = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|\n[ \t]|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _TWO_LENGTHS = re.compile(rb"\ncontent-length:[^\r]*(?:,|\r(?s:.*)\ncontent-length:)", re.IGNORECASE)
 _ENDS = re.compile(rb"\r\n\r\n|\n\n|\n\r\n")
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionLimits:
-    """What one connection may take. Times in seconds."""
-
-    head_seconds: float = 10.0
-    """From the connection, or a request's first byte, to the end of its headers."""
-    linger_seconds: float = 2.0
-    """How long a refused client is listened to, so that it can read the refusal."""
-    stall_seconds: float = 60.0
-    """How long a client may leave an answer unread."""
-    per_address: int | None = 1024
-    """Connections of one address; None behind a proxy, which has one address for all."""
+_CONTROLS = bytes({*range(0x20), 0x7F} - {*b"\t\r\n"})
 
 
 class Addresses:
@@ -64,6 +53,8 @@ class Head:
 
     def take(self, data: bytes) -> bool:
         """Look at the next bytes; True where the head ends in them. Raises HeadersTooLarge, InvalidRequest."""
+        if not self._seen and _is_ordinary(data):
+            return True
         start = max(0, len(self._seen) - 3)
         self._seen += data
         if not start:
@@ -76,6 +67,21 @@ class Head:
         if end is None and len(self._seen) > _HEAD_LIMIT:
             raise HeadersTooLarge(head.TOO_LARGE)
         return end is not None
+
+
+def _is_ordinary(data: bytes) -> bool:
+    """Whether a whole head stands in `data` in which nothing is ambiguous: so with nearly all, and told much faster."""
+    end = data.find(b"\r\n\r\n") + 2
+    text = data[:end]
+    lines = text.count(b"\r\n")
+    return (
+        0 < lines == text.count(b"\n") == text.count(b"\r")
+        and data[0] > 0x20  # noqa: PLR2004 (neither an empty line nor a folded one)
+        and b"\n " not in text
+        and b"\n\t" not in text
+        and len(text.translate(None, _CONTROLS)) == end
+        and not _TWO_LENGTHS.search(text)
+    )
 
 
 class Watch:
@@ -203,3 +209,14 @@ class Watched(asyncio.Protocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._watch.forget_reader()
+
+
+def expect_departure(scope: Any, flow: FlowControl) -> None:
+    """Have a request know when its client goes; `scope` is the server's own, before the application sees it."""
+    scope[DEPARTURE] = Departure(flow.resume_reading)
+
+
+def departed(scope: Any) -> None:
+    """Tell a request that its client has gone."""
+    departure: Departure = scope[DEPARTURE]
+    departure.happen()

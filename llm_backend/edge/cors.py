@@ -1,8 +1,8 @@
 """Cross-origin requests: outermost, so that errors and streams carry the headers too."""
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 METHODS = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
 MAX_AGE_SECONDS = 600
@@ -31,9 +31,13 @@ EXPOSED = ", ".join(
         "link",
     )
 )
-ANY = "*"
+ANY = b"*"
+GRANTED = "llm_backend.granted"
+"""Where the headers stand in the scope by which a page may read the answer: every answer carries them."""
 PREFLIGHT = "llm_backend.preflight"
 """Where the answer to a preflight stands in the scope: the guard sends it as it sends all answers."""
+VARY = (b"vary", b"Origin")
+EXPOSING = (b"access-control-expose-headers", EXPOSED.encode())
 
 
 class Cors:
@@ -45,29 +49,22 @@ class Cors:
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
         self._app = app
-        self._origins = frozenset(origins)
+        self._origins = frozenset(origin.encode() for origin in origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not self._origins:
-            await self._app(scope, receive, send)
-            return
-        asked = Headers(scope=scope)
-        granted = self._granted(asked.get("origin"))
-        if scope["method"] == "OPTIONS" and "origin" in asked and "access-control-request-method" in asked:
-            answer = _preflight(asked.get("access-control-request-headers"), is_granted=granted is not None)
-            scope = {**scope, PREFLIGHT: answer}
+        if scope["type"] == "http" and self._origins:
+            origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+            granted = self._granted(origin)
+            scope[GRANTED] = [VARY] if granted is None else [VARY, (b"access-control-allow-origin", granted), EXPOSING]
+            if scope["method"] == "OPTIONS" and origin is not None:
+                asked = Headers(scope=scope)
+                if "access-control-request-method" in asked:
+                    headers_asked = asked.get("access-control-request-headers")
+                    scope[PREFLIGHT] = _preflight(headers_asked, is_granted=granted is not None)
+        await self._app(scope, receive, send)
 
-        async def send_granting(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                _grant(MutableHeaders(scope=message), granted)
-            await send(message)
-
-        await self._app(scope, receive, send_granting)
-
-    def _granted(self, origin: str | None) -> str | None:
-        if ANY in self._origins:
-            return ANY
-        return origin if origin in self._origins else None
+    def _granted(self, origin: bytes | None) -> bytes | None:
+        return ANY if ANY in self._origins else origin if origin in self._origins else None
 
 
 def _preflight(headers_asked: str | None, *, is_granted: bool) -> Response:
@@ -79,10 +76,3 @@ def _preflight(headers_asked: str | None, *, is_granted: bool) -> Response:
         if headers_asked:
             headers["access-control-allow-headers"] = headers_asked
     return Response(headers=headers)
-
-
-def _grant(headers: MutableHeaders, granted: str | None) -> None:
-    headers.add_vary_header("Origin")
-    if granted is not None:
-        headers["access-control-allow-origin"] = granted
-        headers["access-control-expose-headers"] = EXPOSED

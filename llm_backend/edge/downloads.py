@@ -31,16 +31,15 @@ class Downloading(Response):
         self._pieces = _framed(download.pieces) if is_stream else download.pieces
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        departure = asyncio.create_task(self._call.departed())
+        self._call.departure.expect(_noticed)
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
             async for piece in self._pieces:
-                if departure.done():
+                if self._call.departure.has_happened:
                     raise Departed
                 await self._sent(send, piece)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            departure.cancel()
             await asyncio.shield(self._download.close())
 
     async def _sent(self, send: Send, piece: bytes) -> None:
@@ -49,6 +48,10 @@ class Downloading(Response):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             raise Departed from None
+
+
+def _noticed() -> None:
+    """Who left is found out about with the next piece."""
 
 
 async def _framed(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -13,7 +13,7 @@ from llm_backend.edge.admission import Admission
 from llm_backend.edge.call import CALL, Call
 from llm_backend.edge.cors import PREFLIGHT
 from llm_backend.edge.forms import Upload
-from llm_backend.edge.intake import Departed, Intake, replayed
+from llm_backend.edge.intake import ARRIVED, Departed, Intake, replayed
 from llm_backend.edge.media import Readable
 from llm_backend.edge.replying import Reply
 from llm_backend.edge.rewriting import Rewriting
@@ -77,7 +77,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         call = _call(dict(scope), receive)
-        intake = Intake(receive, self._bounds.patience.body_progress_seconds)
+        intake = Intake(receive, self._bounds.patience.body_progress_seconds, scope.get(ARRIVED))
         reply = Reply(call, send)
         try:
             await self._answer(call, intake, reply)
@@ -105,14 +105,17 @@ class Guard:
             await self._send(call.scope[PREFLIGHT], reply)
             return
         head.check_path(call.scope)
-        with self._admission.admitted(call.path):
+        self._admission.enter(call.path)
+        try:
             self._rewriting.apply(call.scope, headers)
             call.path = call.scope["path"]
             await self._take(call, intake, headers)
             await self._app(call.scope, replayed(call.raw_body, call.receive), reply.send)
+        finally:
+            self._admission.leave()
 
     async def _take(self, call: Call, intake: Intake, headers: dict[str, str]) -> None:
-        """Read the body, if anybody will, and leave in the scope headers that describe what was read.
+        """Read the body, if anybody will, and leave headers that describe what was read.
 
         A form is left unread: what its files cost is for those who are let in.
         """
@@ -136,9 +139,6 @@ class Guard:
             # A body of GET or DELETE means nothing to any operation: read, to keep the connection in step, and dropped.
             call.raw_body = body
             headers["content-length"] = str(len(body))
-        # The layers below know of one media type: what a body really is, our own validator sees in the call.
-        below = headers if kind is None else headers | {"content-type": media.JSON}
-        call.scope["headers"] = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in below.items()]
 
     async def _refuse(self, error: Exception, call: Call, intake: Intake, reply: Reply) -> None:
         known = problems.understood(error, call.scope, call.request_id, self._signposts)

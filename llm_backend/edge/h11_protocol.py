@@ -7,7 +7,9 @@ import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from llm_backend.edge import head
-from llm_backend.edge.connections import Addresses, ConnectionLimits, Watch, Watched
+from llm_backend.edge.connections import Addresses, Watch, Watched, departed, expect_departure
+from llm_backend.edge.departures import DEPARTURE
+from llm_backend.edge.serving import ConnectionLimits
 from llm_backend.errors import HeadersTooLarge, InvalidRequest
 
 _TOO_LARGE_HINT = 431
@@ -23,6 +25,8 @@ class BoundedH11(Watched, H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.end()
         super().connection_lost(exc)
+        if self._is_answering():
+            departed(self.cycle.scope)
 
     def data_received(self, data: bytes) -> None:
         if self._watch.is_refused:
@@ -40,6 +44,8 @@ class BoundedH11(Watched, H11Protocol):
 
     def handle_events(self) -> None:
         super().handle_events()
+        if self._is_answering() and DEPARTURE not in self.cycle.scope:
+            expect_departure(self.cycle.scope, self.flow)
         if not self._expects_head():
             self._watch.forget_head()
 

@@ -1,7 +1,8 @@
 """The head of a request: how large it may be, what it may not say twice, and which paths are none."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from itertools import chain
 from urllib.parse import unquote_to_bytes
 
 from starlette.types import Scope
@@ -20,31 +21,30 @@ _ONCE = frozenset({"authorization", "content-length", "host", "content-type", "t
 _HOST = re.compile(r"(?:[\w.~-]{1,255}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
 _PORT = re.compile(r":\d{1,5}\Z", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ORDINARY = re.compile(rb"(?:/[A-Za-z0-9_-]+)+")
 _DOT_SEGMENT = re.compile(r"(?:^|/)\.{1,2}(?:/|$)")
 
 
-def headers_of(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def headers_of(lines: Collection[tuple[bytes, bytes]]) -> dict[str, str]:
     """Read the header lines, each name once, in lower case; repeated ones joined by commas.
 
     Raises HeadersTooLarge, and InvalidRequest for a repetition of what must be said once.
     """
+    size = sum(map(len, chain.from_iterable(lines))) + 4 * len(lines)
+    if len(lines) > HEADER_LIMIT or size > HEADER_BYTES_LIMIT:
+        raise HeadersTooLarge(TOO_LARGE)
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in lines}
+    return headers if len(headers) == len(lines) else _joined(lines)
+
+
+def _joined(lines: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    size = 0
-    for number, (name_bytes, value_bytes) in enumerate(lines, 1):
-        size += len(name_bytes) + len(value_bytes) + 4
-        if number > HEADER_LIMIT or size > HEADER_BYTES_LIMIT:
-            raise HeadersTooLarge(TOO_LARGE)
+    for name_bytes, value_bytes in lines:
         name, value = name_bytes.decode("latin-1").lower(), value_bytes.decode("latin-1")
-        if name in headers:
-            _refuse_twice(name)
-            value = f"{headers[name]}, {value}"
-        headers[name] = value
+        if name in headers and name in _ONCE:
+            raise InvalidRequest(f"The header {name} is there twice.")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
-
-
-def _refuse_twice(name: str) -> None:
-    if name in _ONCE:
-        raise InvalidRequest(f"The header {name} is there twice.")
 
 
 def check_framing(headers: dict[str, str], http_version: str) -> None:
@@ -80,6 +80,8 @@ def check_path(scope: Scope) -> None:
         raise InvalidRequest(TARGET_FORM)
     if len(raw) + len(scope["query_string"]) > URL_BYTES_LIMIT:
         raise HeadersTooLarge(f"The URL is longer than {URL_BYTES_LIMIT} bytes.")
+    if _ORDINARY.fullmatch(raw):
+        return
     try:
         path = unquote_to_bytes(raw).decode()
     except UnicodeDecodeError:

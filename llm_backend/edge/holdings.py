@@ -1,6 +1,5 @@
 """What an operation that is served here has to do with objects that upstreams keep."""
 
-import re
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from starlette.responses import Response
 
 from llm_backend.domain.errands import Errand
+from llm_backend.domain.naming import Look
 from llm_backend.domain.ownership import Makings, Recording
 from llm_backend.domain.work import Holdings
 from llm_backend.edge.call import Call
@@ -22,10 +22,7 @@ class Holding:
         """`kept_if`: fields of the body with one of which the upstream keeps something of the answer."""
         self._errand = errand
         self._kept_if = kept_if
-        names = "|".join(map(re.escape, sorted({*errand.naming.ids, *errand.naming.holders})))
-        # Few requests name anything: a look at the bytes is much cheaper than one at every value. An escape may spell
-        # a name too.
-        self._may_name = re.compile(rf'"(?:{names})"|"type"\s*:\s*"(?:{"|".join(errand.naming.types)})"|\\u'.encode())
+        self._look = Look(errand.naming)
 
     def before(self, handler: Handler) -> Handler:
         """The handler, for requests that name nothing of another's."""
@@ -40,7 +37,7 @@ class Holding:
     async def _of(self, call: Call) -> Holdings:
         """Raises NotFound for an object that is not the account's own."""
         keeps = bool(self._errand.makes) and isinstance(call.body, dict) and any(map(call.body.get, self._kept_if))
-        names = call.form is not None or self._may_name.search(call.raw_body) is not None
+        names = self._look.sees(call.body)
         if call.caller is None or not (keeps or names):
             return call.holdings
         ownership, account_id = call.services.relaying.ownership, call.caller.account_id

@@ -5,11 +5,15 @@ import sys
 from typing import Any
 
 import httptools
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from llm_backend.edge import head
-from llm_backend.edge.connections import Addresses, ConnectionLimits, Watch, Watched
+from llm_backend.edge.connections import Addresses, Watch, Watched, departed, expect_departure
+from llm_backend.edge.intake import ARRIVED
+from llm_backend.edge.outlets import OUTLET
+from llm_backend.edge.serving import ConnectionLimits
+from llm_backend.edge.writing import Writing
 from llm_backend.errors import HeadersTooLarge, InvalidRequest, LLMBackendError, MethodNotAllowed
 
 METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
@@ -35,10 +39,11 @@ class BoundedHttpTools(Watched, HttpToolsProtocol):
         self._watch.end()
         super().connection_lost(exc)
         # uvicorn tells only the last request of a pipeline; the one being answered has to know first of all.
-        for cycle in (self._answering, *(cycle for cycle, _ in self.pipeline)):
+        for cycle in (self._answering, self.cycle, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+                departed(cycle.scope)
 
     def data_received(self, data: bytes) -> None:
         if self._watch.is_refused:
@@ -58,6 +63,7 @@ class BoundedHttpTools(Watched, HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        expect_departure(self.scope, self.flow)
         self._is_within_message = True
         self._has_head = False
 
@@ -115,7 +121,7 @@ class BoundedHttpTools(Watched, HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._answering = cycle
-        super()._start_asgi_task(cycle, _unchunked(cycle, app) if cycle.scope["http_version"] == "1.0" else app)
+        super()._start_asgi_task(cycle, _written(cycle, app))
 
     def _is_answering(self) -> bool:
         return self._answering is not None and not self._answering.response_complete
@@ -135,21 +141,20 @@ class BoundedHttpTools(Watched, HttpToolsProtocol):
             self.transport.close()  # words for one request must not get into the answer to another
 
 
-def _unchunked(cycle: RequestResponseCycle, app: Any) -> Any:
-    """Have `app` answer a client of HTTP/1.0, which knows no chunks: what has no length ends with its connection."""
+def _written(cycle: RequestResponseCycle, app: Any) -> Any:
+    """`app`, which takes a body that is there already in one step, and whose messages are not written by `cycle`."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        has_length = True
+    def arrived() -> bytes | None:
+        if cycle.more_body or cycle.disconnected:
+            return None
+        body, cycle.body = bytes(cycle.body), bytearray()
+        cycle.message_event.clear()
+        cycle.flow.resume_reading()
+        return body
 
-        async def send_plainly(message: Message) -> None:
-            nonlocal has_length
-            if message["type"] == "http.response.start":
-                has_length = any(name.lower() == b"content-length" for name, _ in message["headers"])
-                cycle.chunked_encoding = None if has_length else False
-            elif not has_length:
-                cycle.expected_content_length = len(message.get("body", b""))
-            await send(message)
-
-        await app(scope, receive, send_plainly)
+    async def answer(scope: Scope, receive: Receive, _send: Send) -> None:
+        # A scope of its own, or the two would hold each other until the collector comes.
+        writing = Writing(cycle)
+        await app({**scope, ARRIVED: arrived, OUTLET: writing}, receive, writing.send)
 
     return answer

@@ -45,12 +45,17 @@ class BodyType:
     """Of a form."""
 
 
+_PLAIN_JSON = BodyType(JSON)
+
+
 def body_type(content_type: str | None, content_encoding: str | None, readable: Readable) -> BodyType:
     """The type of a body that is there.
 
     Raises UnsupportedMediaType for a type that is not `readable`, a charset other than UTF-8, and compression;
     InvalidForm where a form has no boundary by which it could be read.
     """
+    if content_type == JSON and content_encoding is None and readable.json is not None:
+        return _PLAIN_JSON
     if content_encoding is not None and content_encoding.strip().lower() not in {"", "identity"}:
         raise UnsupportedMediaType("Compressed bodies are not read here: send the body without Content-Encoding.")
     found = TYPE.fullmatch(content_type or "")

@@ -1,6 +1,5 @@
 """Answers on their way out: JSON, or the events of an exchange for as long as there is someone to read them."""
 
-import asyncio
 from collections.abc import Mapping
 
 import orjson
@@ -38,11 +37,11 @@ async def whole(call: Call, trade: Trade, accept: str | None = None) -> Response
     """The upstream's answer to the call's body in one piece; in JSON, or of the type `accept`."""
     await _name_model(call, trade)
     exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False, accept=accept), trade)
-    watcher = _abandoning(call, exchange)
+    call.departure.expect(exchange.abandon)
     try:
         answer = await exchange.answer()
     finally:
-        watcher.cancel()
+        call.departure.forget()
         call.log.update(exchange.summary)
     headers = {**_told(exchange, answer.headers), "content-type": answer.media_type}
     return Response(answer.body, 200, headers)
@@ -71,15 +70,15 @@ async def _name_model(call: Call, trade: Trade) -> None:
 
 async def _piped(call: Call, exchange: PipedAnswer, own: Mapping[str, str]) -> Response:
     """An answer that goes out while it comes; `own`: headers that it always has."""
-    watcher = _abandoning(call, exchange)
+    call.departure.expect(exchange.abandon)
     try:
         headers = await exchange.begun()
     except BaseException:
-        watcher.cancel()
+        call.departure.forget()
         exchange.abandon()
         call.log.update(exchange.summary)
         raise
-    return PipedReply(call, exchange, {**_told(exchange, headers), **own}, watcher)
+    return PipedReply(call, exchange, {**_told(exchange, headers), **own})
 
 
 def _told(exchange: Exchange, headers: Mapping[str, str]) -> dict[str, str]:
@@ -90,28 +89,15 @@ def _told(exchange: Exchange, headers: Mapping[str, str]) -> dict[str, str]:
     return {**passed, **own, **budget_headers(exchange.balance)}
 
 
-def _abandoning(call: Call, exchange: Exchange) -> asyncio.Task[None]:
-    """Tells the exchange when its client goes."""
-
-    async def watch() -> None:
-        await call.departed()
-        exchange.abandon()
-
-    return asyncio.create_task(watch())
-
-
 class PipedReply(Response):
     """An exchange's answer, piece by piece. Only reads: that it ends, however it ends, settles nothing."""
 
-    def __init__(
-        self, call: Call, exchange: PipedAnswer, headers: Mapping[str, str], watcher: asyncio.Task[None]
-    ) -> None:
+    def __init__(self, call: Call, exchange: PipedAnswer, headers: Mapping[str, str]) -> None:
         super().__init__(None, 200, headers)
         # An answer of unknown length: Starlette would declare it empty.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._call = call
         self._exchange = exchange
-        self._watcher = watcher
 
     async def settled(self) -> None:
         """Returns when the exchange is over and written down, whether or not anyone read it."""
@@ -120,6 +106,8 @@ class PipedReply(Response):
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if self._call.outlet is not None:
+                self._exchange.shorten(self._call.outlet.take)
             async for block in self._exchange.blocks:
                 await send({"type": "http.response.body", "body": block, "more_body": True})
             if self._exchange.is_abandoned:
@@ -131,6 +119,6 @@ class PipedReply(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
             # No await here: when the client has left, every one of them fails.
-            self._watcher.cancel()
+            self._call.departure.forget()
             self._exchange.abandon()
             self._call.log.update(self._exchange.summary)

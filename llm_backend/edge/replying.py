@@ -3,10 +3,10 @@
 from typing import Any
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import Message, Send
 
 from llm_backend.edge.call import Call
+from llm_backend.edge.cors import GRANTED
 from llm_backend.errors import NotFound
 
 OPENAI_VERSION = "2020-10-01"
@@ -14,6 +14,15 @@ OPENAI_VERSION = "2020-10-01"
 _PATH_LOGGED = 200
 _REDIRECTS = range(300, 400)
 _LEFT = 499
+
+Header = tuple[bytes, bytes]
+
+_REPLACED = frozenset((b"server", b"date", b"connection", b"x-request-id", b"x-content-type-options"))
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
+_VERSION = (b"openai-version", OPENAI_VERSION.encode())
+_CLOSES = (b"connection", b"close")
+
+log = structlog.get_logger("llm_backend.access")
 
 
 class Reply:
@@ -41,21 +50,25 @@ class Reply:
                 # Starlette redirects between a path and the same with a slash, to a place built from the Host header.
                 raise NotFound("Unknown path.")
             self.status = message["status"]
-            self._complete(MutableHeaders(scope=message))
+            message["headers"] = self._completed(message["headers"])
         elif message["type"] == "http.response.body":
             self.bytes_sent += len(message.get("body", b""))
             self.is_complete = not message.get("more_body", False)
         await self._send(message)
 
-    def _complete(self, headers: MutableHeaders) -> None:
-        for name in ("server", "date", "connection"):
-            del headers[name]
-        headers["x-request-id"] = self._call.request_id
-        headers["x-content-type-options"] = "nosniff"
-        headers.setdefault("openai-version", OPENAI_VERSION)
-        headers.setdefault("openai-processing-ms", str(self._call.elapsed_ms))
+    def _completed(self, given: list[Header]) -> list[Header]:
+        """The headers of the answer with those that every answer has; names are in lower case."""
+        call = self._call
+        headers = [header for header in given if header[0] not in _REPLACED]
+        names = {name for name, _ in headers}
+        headers += ((b"x-request-id", call.request_id.encode()), _NOSNIFF, *call.scope.get(GRANTED, ()))
+        if b"openai-version" not in names:
+            headers.append(_VERSION)
+        if b"openai-processing-ms" not in names:
+            headers.append((b"openai-processing-ms", b"%d" % call.elapsed_ms))
         if self.closes:
-            headers["connection"] = "close"
+            headers.append(_CLOSES)
+        return headers
 
     def log(self) -> None:
         """Write the request's one line: of the request only what is safe to keep."""
@@ -67,7 +80,7 @@ class Reply:
             "path": call.path[:_PATH_LOGGED],
             "status": self.outcome,
             "ms": call.elapsed_ms,
-            "bytes": self.bytes_sent,
+            "bytes": self.bytes_sent + (call.outlet.bytes_taken if call.outlet else 0),
             "complete": self.is_complete,
             "operation": call.operation_id,
             "account_id": caller.account_id if caller else None,
@@ -76,4 +89,4 @@ class Reply:
         retries = call.headers.get("x-stainless-retry-count", "")
         if retries.isascii() and retries.isdigit():
             line["retry_count"] = int(retries[:4])
-        structlog.get_logger("llm_backend.access").info("request", **{**call.log, **line})
+        log.info("request", **{**call.log, **line})

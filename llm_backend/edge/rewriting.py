@@ -42,9 +42,10 @@ class Rewriting:
             self._from_azure(scope, headers)
         elif _root(path) in self._roots:
             _move(scope, f"/v1{path}")
-        if engine := ENGINES.fullmatch(scope["path"]):
+        path = scope["path"]
+        if path.startswith("/v1/engines") and (engine := ENGINES.fullmatch(path)):
             _from_engine(scope, engine[1], engine[2])
-        if f"{scope['path']}/".startswith("/v1/v1/"):
+        elif path.startswith("/v1/v1") and path[6:7] in {"", "/"}:
             raise NotFound("Unknown path: the base URL has its /v1 already, so /v1 is in the path twice.")
 
     def _from_azure(self, scope: Scope, headers: dict[str, str]) -> None:

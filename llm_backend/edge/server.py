@@ -1,52 +1,38 @@
 """The server: uvicorn, with bounded protocols, and with a shutdown that lets streams end."""
 
 import asyncio
+import logging
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from types import FrameType
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import structlog
 import uvicorn
 
 from llm_backend.edge.admission import Edge
-from llm_backend.edge.connections import Addresses, ConnectionLimits
+from llm_backend.edge.connections import Addresses
+from llm_backend.edge.doors import further_doors
 from llm_backend.edge.h11_protocol import BoundedH11
 from llm_backend.edge.head import HEADER_BYTES_LIMIT, URL_BYTES_LIMIT
 from llm_backend.edge.httptools_protocol import BoundedHttpTools
-
-Parser = Literal["httptools", "h11"]
+from llm_backend.edge.serving import Parser, ServerTimes, Serving
+from llm_backend.loading import loading
 
 PARSERS: dict[Parser, type[BoundedHttpTools] | type[BoundedH11]] = {"httptools": BoundedHttpTools, "h11": BoundedH11}
 
 _LOOK_SECONDS = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class ServerTimes:
-    """How long the server waits, in seconds."""
+class Config(uvicorn.Config):
+    """Makes the application, where it is not there yet, without looking for garbage in it."""
 
-    keep_alive_seconds: int = 65
-    """For the next request on an idle connection: longer than the pools of clients and proxies keep one."""
-    grace_seconds: float = 20.0
-    """For streams to end by themselves after the first signal."""
-    cut_seconds: int = 3
-    """For streams that were told to end, and for what they owe to be written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """Where and how to serve."""
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    parser: Parser = "httptools"
-    limits: ConnectionLimits = field(default_factory=ConnectionLimits)
-    times: ServerTimes = field(default_factory=ServerTimes)
+    def load(self) -> None:
+        with loading() if self.factory else nullcontext():
+            super().load()
 
 
 class Server(uvicorn.Server):
@@ -94,6 +80,19 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started and not sockets:
+            # On a socket that processes share, the first to wake would let in all who wait, and the others nobody.
+            protocol = partial(
+                cast(Any, self.config.http_protocol_class),
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+            self.servers += await further_doors(self.servers, protocol, self.config.backlog)
+        if sockets and self.started:
+            # uvicorn tells it only of addresses that it has bound itself.
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            logging.getLogger("uvicorn.error").info("Uvicorn running on http://%s:%d", host, self.port)
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -130,7 +129,7 @@ def server(app: Edge | str, serving: Serving, *, signals: tuple[int, ...] = ()) 
 def configured(app: Edge | str, serving: Serving) -> uvicorn.Config:
     """Set up uvicorn: our protocols, our log, none of its own opinions about proxies and headers."""
     protocol = partial(PARSERS[serving.parser], limits=serving.limits, addresses=Addresses(serving.limits.per_address))
-    return uvicorn.Config(
+    return Config(
         app,
         host=serving.host,
         port=serving.port,

@@ -9,11 +9,11 @@ from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
-import uvicorn
-from uvicorn.config import STARTUP_FAILURE
+from llm_backend.edge.serving import Serving
+from llm_backend.loading import loading
 
-from llm_backend.edge.server import Server, ServerTimes, Serving, configured, server
-
+CANNOT_START = 3
+"""uvicorn's exit code where the application or its address cannot be had."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -23,19 +23,26 @@ def serve(app: str, serving: Serving, *, workers: int = 1) -> int:
     Runs in the main thread, whose signals it takes. A process that dies is replaced; one that cannot start ends all.
     """
     if workers == 1:
+        from llm_backend.edge.server import server  # noqa: PLC0415 (whoever only starts others does not need it)
+
         single = server(app, serving, signals=(*SIGNALS, *_reloads()))
         single.run()
-        return 0 if single.started else STARTUP_FAILURE
-    return _Supervisor(app, serving, workers).run()
+        return 0 if single.started else CANNOT_START
+    try:
+        bound = _bound(serving.host, serving.port)
+    except OSError as error:
+        sys.stderr.write(f"llm-backend: cannot listen on {serving.host}:{serving.port}: {error.strerror}.\n")
+        return CANNOT_START
+    return _Supervisor(app, serving, bound, workers).run()
 
 
 class _Supervisor:
-    def __init__(self, app: str, serving: Serving, workers: int) -> None:
+    def __init__(self, app: str, serving: Serving, bound: socket.socket, workers: int) -> None:
         # Sockets reach a spawned process only after this has been asked for.
         multiprocessing.allow_connection_pickling()
-        self._config = configured(app, serving)
-        self._times = serving.times
-        self._socket = self._config.bind_socket()
+        self._app = app
+        self._serving = serving
+        self._socket = bound
         self._reloads = _reloads()
         self._workers = [self._started() for _ in range(workers)]
         self._is_stopping = False
@@ -50,12 +57,12 @@ class _Supervisor:
             wait([worker.sentinel for worker in self._workers])
             self._look_after()
         self._socket.close()
-        return STARTUP_FAILURE if self._failed else 0
+        return CANNOT_START if self._failed else 0
 
     def _look_after(self) -> None:
         for worker in [worker for worker in self._workers if not worker.is_alive()]:
             self._workers.remove(worker)
-            if worker.exitcode == STARTUP_FAILURE:
+            if worker.exitcode == CANNOT_START:
                 self._failed = True
                 self._stop()
             elif not self._is_stopping:
@@ -82,20 +89,29 @@ class _Supervisor:
 
     def _started(self) -> SpawnProcess:
         context = multiprocessing.get_context("spawn")
-        worker = context.Process(target=_work, args=(self._config, self._times, self._socket, self._reloads))
+        worker = context.Process(target=_work, args=(self._app, self._serving, self._socket, self._reloads))
         worker.start()
         return worker
 
 
-def _work(
-    config: uvicorn.Config, times: ServerTimes, listening: socket.socket, reloads: tuple[signal.Signals, ...]
-) -> None:
+def _bound(host: str, port: int) -> socket.socket:
+    """Each worker listens on it for itself: before one does, nobody can connect."""
+    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind((host, port))
+    return bound
+
+
+def _work(app: str, serving: Serving, listening: socket.socket, reloads: tuple[signal.Signals, ...]) -> None:
     # A terminal sends Ctrl-C to every process; only the parent counts them, and tells.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in reloads:
         # Whoever has not begun to serve reads the new settings anyway.
         signal.signal(number, signal.SIG_IGN)
-    Server(config, times, (signal.SIGTERM, *reloads)).run(sockets=[listening])
+    with loading():
+        from llm_backend.edge.server import server  # noqa: PLC0415 (as above)
+
+    server(app, serving, signals=(signal.SIGTERM, *reloads)).run(sockets=[listening])
 
 
 def _reloads() -> tuple[signal.Signals, ...]:

@@ -26,9 +26,9 @@ async def create_chat(call: Call, body: Json) -> Response:
     return json_reply(chats.chat(made), 201)
 
 
-async def list_chat_messages(call: Call, chat_id: int) -> Response:
-    """All of one chat, oldest first. Raises NoSuchChat."""
-    found = await call.services.chats.messages(_caller(call).account_id, chat_id)
+async def list_chat_messages(call: Call, chat_id: int, after: int | None = None, limit: int | None = None) -> Response:
+    """Those of one chat, oldest first: all, or `limit` behind the message `after`. Raises NoSuchChat."""
+    found = await call.services.chats.messages(_caller(call).account_id, chat_id, after, limit)
     return json_reply([chats.message(each) for each in found])
 
 

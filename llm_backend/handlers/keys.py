@@ -10,10 +10,10 @@ from llm_backend.edge.replies import json_reply
 from llm_backend.errors import Json
 
 
-async def list_keys(call: Call, account_id: int) -> Response:
-    """The account's, oldest first. Raises NotFound."""
+async def list_keys(call: Call, account_id: int, after: str | None = None, limit: int | None = None) -> Response:
+    """The account's, oldest first: all, or `limit` behind the key `after`. Raises NotFound."""
     profile = await call.services.directory.of(account_id)
-    return json_reply([key(each) for each in await call.services.keys.of_account(profile.account.id)])
+    return json_reply([key(each) for each in await call.services.keys.of_account(profile.account.id, after, limit)])
 
 
 async def create_key(call: Call, account_id: int, body: Json) -> Response:

@@ -12,6 +12,7 @@ from llm_backend.settings.model import Settings
 from llm_backend.settings.models import ModelSettings, PriceTable
 from llm_backend.settings.sources import Origin, SettingsRefused
 from llm_backend.settings.tables import Limits, Timeouts, Upstream
+from llm_backend.settings.variables import CONFIG
 
 __all__ = [
     "Limits",
@@ -78,7 +79,7 @@ class Source:
         """As `load_settings`."""
         self._environ = os.environ if environ is None else environ
         self._cwd = (cwd or Path.cwd()).absolute()
-        named = {**sources.from_dotenv(self._cwd), **self._environ}.get(sources.CONFIG, "").strip()
+        named = {**sources.from_dotenv(self._cwd), **self._environ}.get(CONFIG, "").strip()
         self._file = self._cwd / named if named else None
         self._stamp = self._stamped()
 
@@ -108,7 +109,7 @@ def _gather(environ: Mapping[str, str], cwd: Path) -> sources.Found:
     dotenv = sources.from_dotenv(cwd)
     variables = {**dotenv, **{name: value for name, value in environ.items() if value.strip()}}
     found: sources.Found = {("home",): (cwd, Origin("default"))}
-    if config := variables.get(sources.CONFIG, "").strip():
+    if config := variables.get(CONFIG, "").strip():
         found |= sources.from_file(cwd / config, variables)
     found |= sources.from_variables(dotenv, ".env", cwd)
     found |= sources.from_variables(environ, "environment", cwd)

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     workers: int = Field(default=1, ge=1, le=64)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
     docs: bool = True
+    direct_routing: bool = True
+    """Whether requests go straight to their operation, not through Connexion's layers: the answers are the same."""
     auth: Literal["keys", "open"] = "keys"
     auth_open_everywhere: bool = False
     admin_token: SecretStr | None = None

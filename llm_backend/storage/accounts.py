@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Select, and_, false, func, insert, or_, select, update
+from sqlalchemy import Select, and_, false, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.conversations import CHAT
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import account, budget, budget_period, conversation
+
+IS_ACTIVE = text("account.active")
+"""As the index of the names has it, which SQLite takes for this text alone."""
 
 WHOLE = ""
 """The subject of the budget that bounds all of an account."""
@@ -85,7 +88,7 @@ async def lock_periods(session: AsyncSession, account_id: int) -> None:
 
 async def find_active(session: AsyncSession, name: str) -> Account | None:
     """The one active account of that name."""
-    return await _one(session, _read().where(account.c.name == name, account.c.active))
+    return await _one(session, _read().where(account.c.name == name, IS_ACTIVE))
 
 
 async def every(session: AsyncSession) -> list[Account]:
@@ -111,7 +114,7 @@ async def close(session: AsyncSession, account_id: int) -> bool:
 
 async def active_names(session: AsyncSession, names: Collection[str]) -> set[str]:
     """Which of `names` active accounts have."""
-    taken = select(account.c.name).where(account.c.active, account.c.name.in_(names))
+    taken = select(account.c.name).where(IS_ACTIVE, account.c.name.in_(names))
     return set((await session.execute(taken)).scalars())
 
 

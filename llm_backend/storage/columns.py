@@ -36,6 +36,12 @@ class Moment(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
+def as_text(value: datetime | None) -> str | None:
+    """A moment as SQLite keeps it: what SQLAlchemy would write by way of the type."""
+    # Its zone, which is not kept, is what comes last.
+    return None if value is None else value.astimezone(UTC).isoformat(" ", "microseconds")[:-6]
+
+
 def counted(name: str, *, signed_where: str = "", is_later: bool = False) -> tuple[Column[int], CheckConstraint]:
     """A column of whole units that are never below zero, but where `signed_where` is true.
 

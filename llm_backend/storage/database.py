@@ -1,21 +1,24 @@
 """The database: where transactions are opened."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Table, select
+from sqlalchemy import PoolProxiedConnection, Table, select
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.sql.dml import ReturningInsert
+from sqlalchemy.util import greenlet_spawn
 
 from llm_backend.database_urls import is_sqlite, normalise
-from llm_backend.storage import engines, faults
+from llm_backend.storage import driver, engines, faults
+from llm_backend.storage.driver import Plan
 from llm_backend.storage.engines import Limits
+from llm_backend.storage.spares import Spares, era
 from llm_backend.storage.tables import installation
 from llm_backend.storage.urls import file_of
 
@@ -36,10 +39,13 @@ class Database:
 
     def __init__(self, url: str, limits: Limits | None = None) -> None:
         self.url = normalise(url)
-        limits = limits or Limits()
-        self._writer, self._reader = self._engines(limits)
+        self._limits = limits or Limits()
+        self._writer, self._reader = self._engines(self._limits)
         self._writing = async_sessionmaker(self._writer, expire_on_commit=False)
         self._reading = async_sessionmaker(self._reader, expire_on_commit=False)
+        self._to_write = Spares(self._writer, is_sqlite=self.is_sqlite)
+        # On a server both are of one pool.
+        self._to_read = Spares(self._reader, is_sqlite=True) if self.is_sqlite else self._to_write
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _engines(self, limits: Limits) -> tuple[AsyncEngine, AsyncEngine]:
@@ -70,14 +76,34 @@ class Database:
         Raises DatabaseUnavailable, or Overloaded where no connection came free in time. Either may come from the
         commit itself: then it is unknown whether it happened.
         """
-        async with self._opened(self._writing) as session:
+        async with self._opened(self._writing, self._to_write) as session:
             yield session
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """A session for statements that only read; never waits for a writer. Raises as `begin`."""
-        async with self._opened(self._reading) as session:
+        async with self._opened(self._reading, self._to_read) as session:
             yield session
+
+    async def write(self, plan: Plan[T], *, is_brief: bool = False) -> T:
+        """What `plan` returns, all of it a transaction on the driver itself. Raises as `begin`.
+
+        It takes its turn with the sessions that write, and costs a fraction of one. `is_brief`: of a few statements on
+        a few rows, for which SQLite need not leave the loop's thread.
+        """
+        if is_brief and self.is_sqlite:
+            wait = self._limits.busy_seconds
+            return await self._on_driver(self._to_write, lambda lent: driver.written_here(lent, plan, wait))
+        return await self._on_driver(self._to_write, lambda lent: driver.written(lent, plan, is_sqlite=self.is_sqlite))
+
+    async def read(self, plan: Callable[[], Plan[T]]) -> T:
+        """What `plan` returns, of statements that only read, each by itself. Never waits for a writer; as `write`.
+
+        Where the connection breaks, another is asked once more from the beginning: nothing was changed.
+        """
+        return await self._on_driver(
+            self._to_read, lambda lent: driver.read(lent, plan(), is_sqlite=self.is_sqlite), is_repeatable=True
+        )
 
     async def ping(self) -> None:
         """Returns where the database answers and has tables of ours. Raises as `begin`."""
@@ -85,21 +111,23 @@ class Database:
 
     async def detached(self, work: Coroutine[Any, Any, T]) -> T:
         """What `work` returns or raises; `work` goes on to its end whether or not anyone still waits for it."""
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = self.begun(work)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             task.add_done_callback(_report)
             raise
 
-    def start(self, work: Coroutine[Any, Any, object]) -> None:
-        """Do `work` beside everything else; its failure is logged."""
+    def begun(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """`work`, which goes on to its end; whoever waits for it does so shielded."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(_report)
+        return task
+
+    def start(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do `work` beside everything else; its failure is logged."""
+        self.begun(work).add_done_callback(_report)
 
     async def settled(self) -> None:
         """Returns when no detached work is left."""
@@ -109,6 +137,8 @@ class Database:
     async def close(self) -> None:
         """Finish what is under way, then let every connection go."""
         await self.settled()
+        self._to_write.give_back()
+        self._to_read.give_back()
         await self._writer.dispose()
         await self._reader.dispose()
 
@@ -117,17 +147,46 @@ class Database:
             # A constant would do on a server, but SQLite answers it without a look at the file.
             await session.execute(select(installation.c.id))
 
-    @asynccontextmanager
-    async def _opened(self, sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[AsyncSession]:
-        session = sessions()
+    async def _on_driver(
+        self,
+        spares: Spares,
+        run: Callable[[PoolProxiedConnection], Awaitable[T]],
+        *,
+        is_repeatable: bool = False,
+    ) -> T:
+        lent: PoolProxiedConnection | None = None
         try:
-            with faults.told():
-                with faults.told_on_connecting():
-                    await session.connection()
+            with faults.TOLD, faults.TOLD_BY_DRIVER:
+                lent = await spares.take()
+                result = await run(lent)
+        except BaseException as error:
+            if lent is None:
+                raise
+            if not faults.is_broken(error):
+                await self.detached(greenlet_spawn(lent.close))
+                raise
+            spares.broken(era(lent))
+            lent.invalidate()
+            if not is_repeatable:
+                raise
+            return await self._on_driver(spares, run)
+        spares.put(lent)
+        return result
+
+    @asynccontextmanager
+    async def _opened(self, sessions: async_sessionmaker[AsyncSession], spares: Spares) -> AsyncIterator[AsyncSession]:
+        session = sessions()
+        era_of_it: int | None = None
+        try:
+            with faults.TOLD:
+                with spares.wanted(), faults.TOLD_ON_CONNECTING:
+                    # Asked now: where it breaks, SQLAlchemy may have ended it before it is told here.
+                    era_of_it = _era(await session.connection())
                 yield session
                 await session.commit()
         except BaseException as error:
             if faults.is_broken(error):
+                spares.broken(era_of_it)
                 await self.detached(session.invalidate())
             raise
         finally:
@@ -144,6 +203,11 @@ def insert_once(
         return once.returning(*columns)
     once_there = postgresql_dialect.insert(table).values(values).on_conflict_do_nothing(index_elements=columns)
     return once_there.returning(*columns)
+
+
+def _era(connection: AsyncConnection) -> int | None:
+    assert connection.sync_connection is not None
+    return era(connection.sync_connection.connection)
 
 
 def _report(task: asyncio.Task[Any]) -> None:

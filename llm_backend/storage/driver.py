@@ -1,22 +1,26 @@
 """Hot statements: compiled once, run on the driver itself, several in one hop.
 
-A plan is a generator: it yields a statement with its values and is sent the rows. SQLite runs a whole plan within the
-driver's thread; PostgreSQL awaits each statement. The plan is the same.
+A plan is a generator: it yields a statement with its values and is sent the rows. SQLite runs a whole plan within one
+thread, the driver's or the loop's; PostgreSQL awaits each statement. The plan is the same.
 """
 
-from collections.abc import Generator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
+from operator import itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import ClauseElement
+from sqlalchemy import ARRAY, Boolean, ClauseElement, PoolProxiedConnection
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.types import TypeEngine
 
 from llm_backend.storage import faults
+from llm_backend.storage.columns import Moment, as_text
 
 T = TypeVar("T")
 
-Values = Mapping[str, Any]
+Values = dict[str, Any]
 Rows = Sequence[Sequence[Any]]
 
 
@@ -25,26 +29,53 @@ class Hot:
 
     def __init__(self, statement: ClauseElement, *, is_sqlite: bool, keys: Sequence[str] | None = None) -> None:
         """`keys`: the columns that an insert or update gets values for, where it does not say itself."""
-        dialect = sqlite.dialect(paramstyle="named") if is_sqlite else PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+        dialect = sqlite.dialect(paramstyle="qmark") if is_sqlite else PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         compiled: Any = statement.compile(dialect=dialect, column_keys=keys)
         self.text: str = compiled.string
-        self._order: list[str] = list(compiled.positiontup or compiled.params)
-        self._defaults: dict[str, Any] = dict(compiled.params)
-        self._processors: dict[str, Any] = compiled._bind_processors  # noqa: SLF001 (what executing it would use)
-        self._is_sqlite = is_sqlite
+        self._names: tuple[str, ...] = tuple(compiled.positiontup)
+        self._own = {name: each.value for name, each in compiled.binds.items() if not each.required}
+        # What executing it would use; but a truth is what it is to both drivers, and so is all that comes in lists.
+        processors = {
+            name: _writer(compiled.binds[name].type, processor, is_sqlite=is_sqlite)
+            for name, processor in compiled._bind_processors.items()  # noqa: SLF001
+            if not isinstance(compiled.binds[name].type, Boolean | ARRAY)
+        }
+        self._processors = [(place, processors[name]) for place, name in enumerate(self._names) if name in processors]
+        self._row = _taker(self._names)
+        found = [(each.keyname, each.type.dialect_impl(dialect)) for each in compiled._result_columns]  # noqa: SLF001
+        self._columns = [(name, kind.result_processor(dialect, None)) for name, kind in found]
 
-    def written(self, values: Values) -> Any:
-        """`values` as the driver takes them: by name for SQLite, in order for PostgreSQL."""
-        found = {name: self._value(name, values) for name in self._order}
-        return found if self._is_sqlite else tuple(found.values())
+    def written(self, values: Values) -> Sequence[Any]:
+        """`values` as the driver takes them, in order. Raises KeyError where one is missing."""
+        taken = self._row(self._own | values if self._own else values)
+        if not self._processors:
+            return taken
+        row = list(taken)
+        for place, processor in self._processors:
+            row[place] = processor(row[place])
+        return row
 
-    def _value(self, name: str, values: Values) -> Any:
-        value = values[name] if name in values else self._defaults[name]
-        processor = self._processors.get(name)
-        return value if processor is None else processor(value)
+    def read(self, row: Sequence[Any]) -> dict[str, Any]:
+        """A row by column, with values as a session gives them."""
+        columns = zip(self._columns, row, strict=True)
+        return {name: value if processor is None else processor(value) for (name, processor), value in columns}
 
 
-Step = tuple[Hot, Values | Sequence[Values]]
+def _taker(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
+    """What takes the values of `names` out of others."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+def _writer(kind: TypeEngine[Any], processor: Any, *, is_sqlite: bool) -> Any:
+    """What writes a value of that type: `processor`, or where that is a detour, what does the same."""
+    return as_text if is_sqlite and isinstance(kind, Moment) else processor
+
+
+Step = tuple[Hot, Values | list[Values]]
+"""A statement with the values of one row, or with a list of such; only of one row there is an answer."""
+
 Plan = Generator[Step, Rows, T]
 
 
@@ -53,12 +84,50 @@ async def run(session: AsyncSession, plan: Plan[T]) -> T:
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
-    with faults.told_by_driver():
+    with faults.TOLD_BY_DRIVER:
         if connection.dialect.name == "sqlite":
-            result: T = await driver._execute(_in_thread, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
+            result: T = await driver._execute(_run_through, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
             return result
         await _begin(raw.dbapi_connection)
         return await _awaited(driver, plan)
+
+
+async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -> T:
+    """What `plan` returns, run in a transaction of its own. Raises what the driver does; then it may be open still."""
+    driver: Any = lent.driver_connection
+    if is_sqlite:
+        # Its begin and its end are in the same hop.
+        result: T = await driver._execute(_transacted, driver._conn, plan)  # noqa: SLF001
+        return result
+    await _begin(lent.dbapi_connection)
+    result = await _awaited(driver, plan)
+    await _commit(lent.dbapi_connection)
+    return result
+
+
+async def written_here(lent: PoolProxiedConnection, plan: Plan[T], busy_seconds: float) -> T:
+    """As `written`, on SQLite, of a few statements on a few rows: they run in this thread, the driver's has the disk.
+
+    Two threads that take turns at one interpreter for each statement cost more than the statements do.
+
+    `busy_seconds`: how long the connection waits for another process that has the file; that is not done here.
+    """
+    driver: Any = lent.driver_connection
+    connection = driver._conn  # noqa: SLF001
+    if not _has_begun(connection, busy_seconds):
+        return await written(lent, plan, is_sqlite=True)
+    result = _run_through(connection, plan)
+    await driver._execute(connection.execute, "COMMIT")  # noqa: SLF001
+    return result
+
+
+async def read(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -> T:
+    """What `plan` returns, each of its statements run by itself. Raises what the driver does."""
+    driver: Any = lent.driver_connection
+    if is_sqlite:
+        result: T = await driver._execute(_run_through, driver._conn, plan)  # noqa: SLF001
+        return result
+    return await _awaited(driver, plan)
 
 
 async def _begin(adapted: Any) -> None:
@@ -68,15 +137,48 @@ async def _begin(adapted: Any) -> None:
         await adapted._start_transaction()  # noqa: SLF001
 
 
-def _in_thread(connection: Any, plan: Plan[T]) -> T:
+async def _commit(adapted: Any) -> None:
+    # As the adapter would, without a greenlet to do it in: whatever comes of it, the transaction is over.
+    transaction, adapted._transaction = adapted._transaction, None  # noqa: SLF001
+    await transaction.commit()
+
+
+def _has_begun(connection: Any, busy_seconds: float) -> bool:
+    """Whether a transaction could begin at once."""
+    connection.execute("PRAGMA busy_timeout=0")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
+    return True
+
+
+def _transacted(connection: Any, plan: Plan[T]) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = _run_through(connection, plan)
+        connection.execute("COMMIT")
+    except BaseException:
+        # Some failures have ended the transaction already.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _run_through(connection: Any, plan: Plan[T]) -> T:
+    # One for all: each statement of the connection's own would make another.
+    cursor = connection.cursor()
     try:
         hot, values = next(plan)
         while True:
-            if isinstance(values, Mapping):
-                rows = connection.execute(hot.text, hot.written(values)).fetchall()
-            else:
-                connection.executemany(hot.text, [hot.written(each) for each in values])
+            if isinstance(values, list):
+                cursor.executemany(hot.text, map(hot.written, values))
                 rows = []
+            else:
+                rows = cursor.execute(hot.text, hot.written(values)).fetchall()
             hot, values = plan.send(rows)
     except StopIteration as end:
         result: T = end.value
@@ -88,10 +190,10 @@ async def _awaited(connection: Any, plan: Plan[T]) -> T:
         hot, values = next(plan)
         while True:
             rows: Rows = []
-            if isinstance(values, Mapping):
-                rows = await connection.fetch(hot.text, *hot.written(values))
-            else:
+            if isinstance(values, list):
                 await connection.executemany(hot.text, [hot.written(each) for each in values])
+            else:
+                rows = await connection.fetch(hot.text, *hot.written(values))
             hot, values = plan.send(rows)
     except StopIteration as end:
         result: T = end.value

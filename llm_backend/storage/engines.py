@@ -1,14 +1,16 @@
 """Engines as each database wants them: time limits everywhere, one writer on SQLite."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import Connection, event, make_url
+from sqlalchemy import Connection, PoolResetState, event, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from llm_backend.database_urls import is_sqlite
 from llm_backend.storage.urls import driver_arguments
 
 
@@ -31,6 +33,13 @@ ONE_AT_A_TIME = Limits(pool_size=1)
 
 UNHURRIED = Limits(statement_seconds=0, lock_seconds=0, idle_in_transaction_seconds=0, busy_seconds=60.0, pool_size=1)
 """For migrations: 0 is no limit. They wait for one another, and a large table takes its time."""
+
+PLANNED_ONCE = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+"""PostgreSQL: each statement is planned once for every value, and by its index however little a table holds.
+
+Else it plans some at each execution, and others while a table is nearly empty: those go on to read all of it when it is
+full, until its statistics are gathered.
+"""
 
 
 def sqlite_writer(url: str, limits: Limits, *, foreign_keys: bool = True) -> AsyncEngine:
@@ -61,7 +70,7 @@ def sqlite_reader(url: str, limits: Limits) -> AsyncEngine:
     return engine
 
 
-def postgresql(url: str, limits: Limits) -> AsyncEngine:
+def postgresql(url: str, limits: Limits, planned: Mapping[str, str] = PLANNED_ONCE) -> AsyncEngine:
     """Connections to a server, with limits kept by it and, should it fall silent, by the driver."""
     plain, tls = driver_arguments(make_url(url))
     answer = limits.statement_seconds + 1 if limits.statement_seconds else None
@@ -75,6 +84,7 @@ def postgresql(url: str, limits: Limits) -> AsyncEngine:
             "idle_in_transaction_session_timeout": _milliseconds(limits.idle_in_transaction_seconds),
             # Statements here are short: compiling them costs more than it saves.
             "jit": "off",
+            **planned,
         },
         **tls,
     }
@@ -92,11 +102,14 @@ def _engine(url: str, size: int, wait_seconds: float, arguments: dict[str, Any])
         connect_args=arguments,
         # A statement's values are people's data; an error that quotes them would end in a log.
         hide_parameters=True,
+        # `_end_what_is_open` does.
+        pool_reset_on_return=None if is_sqlite(url) else "rollback",
     )
 
 
 def _sqlite_arguments(limits: Limits) -> dict[str, Any]:
-    return {"timeout": limits.busy_seconds, "async_creator_fn": _open_file}
+    # Its turns are in the driver's thread or in the loop's, one after the other.
+    return {"timeout": limits.busy_seconds, "check_same_thread": False, "async_creator_fn": _open_file}
 
 
 async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
@@ -129,6 +142,13 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
 
     event.listen(engine.sync_engine, "connect", connected)
     event.listen(engine.sync_engine, "begin", begun)
+    event.listen(engine.sync_engine, "reset", _end_what_is_open)
+
+
+def _end_what_is_open(connection: Any, _record: object, state: PoolResetState) -> None:
+    """Most are given back after their end: those cost no turn of the driver's thread to be told so."""
+    if state.asyncio_safe and connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _refuse_a_closed_connection(connection: Any, _record: object, _proxy: object) -> None:

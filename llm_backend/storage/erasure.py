@@ -10,7 +10,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.budgets import END_USER, OF_END_USERS
-from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.ledger_tables import DAILY_SUMS, IS_OPEN
 from llm_backend.storage.tables import (
     account,
     account_user,
@@ -74,7 +74,7 @@ async def hold_books(session: AsyncSession, named: Named) -> None:
 
 async def open_details(session: AsyncSession, account_id: int | None = None) -> list[bytes]:
     """The details of each attempt that runs, of one account or of all."""
-    running = select(reservation.c.details).where(reservation.c.state.in_(("held", "dispatched")))
+    running = select(reservation.c.details).where(IS_OPEN)
     if account_id is not None:
         running = running.where(reservation.c.account_id == account_id)
     return list((await session.execute(running)).scalars())

@@ -1,8 +1,7 @@
 """Which failures of a driver mean that the database is away, and which are faults of our own."""
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimedOut
@@ -44,40 +43,49 @@ CONTENTION = frozenset({"55P03", "40P01"})
 LOCKED_RETRY_SECONDS = 1
 
 
-@contextmanager
-def told() -> Iterator[None]:
-    """Turns failures of database, driver and pool into DatabaseUnavailable or Overloaded; others pass."""
-    try:
-        yield
-    except PoolTimedOut as error:
+class _Told:
+    """A context in which failures become errors of ours. One for all, and without a generator: it is on the hot way."""
+
+    __slots__ = ("_tell",)
+
+    def __init__(self, tell: Callable[[BaseException], None]) -> None:
+        """`tell` raises what a failure means; where it returns, the failure passes as it is."""
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            self._tell(error)
+
+
+def _tell(error: BaseException) -> None:
+    if isinstance(error, PoolTimedOut):
         raise Overloaded("Too many requests wait for the database.") from error
-    except DBAPIError as error:
-        if not _is_away(error):
-            raise
+    if isinstance(error, DBAPIError) and _is_away(error):
         raise _locked_or_away(error.orig) from error
-    except (ConnectionError, TimeoutError) as error:
+    if isinstance(error, ConnectionError | TimeoutError):
         raise DatabaseUnavailable from error
 
 
-@contextmanager
-def told_by_driver() -> Iterator[None]:
-    """As `told`, for statements that go to the driver without SQLAlchemy between."""
-    try:
-        yield
-    except Exception as error:
-        # By what it says and not by its class: asyncpg is loaded only where it is used.
-        if not _says_away(error):
-            raise
+def _tell_of_driver(error: BaseException) -> None:
+    # By what it says and not by its class: asyncpg is loaded only where it is used.
+    if _says_away(error):
         raise _locked_or_away(error) from error
 
 
-@contextmanager
-def told_on_connecting() -> Iterator[None]:
-    """As `told`, where every failure of the system (no route, no such host or socket) means the same."""
-    try:
-        yield
-    except OSError as error:
+def _tell_of_connecting(error: BaseException) -> None:
+    if isinstance(error, OSError):
         raise DatabaseUnavailable from error
+
+
+TOLD = _Told(_tell)
+"""Failures of database, driver and pool are DatabaseUnavailable or Overloaded; others pass."""
+TOLD_BY_DRIVER = _Told(_tell_of_driver)
+"""As `TOLD`, for statements that go to the driver without SQLAlchemy between."""
+TOLD_ON_CONNECTING = _Told(_tell_of_connecting)
+"""As `TOLD`, where every failure of the system (no route, no such host or socket) means the same."""
 
 
 def is_broken(error: BaseException) -> bool:

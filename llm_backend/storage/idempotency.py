@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import ColumnElement
 
 from llm_backend.storage.database import insert_once
+from llm_backend.storage.ledger_tables import IS_OPEN
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import idempotency_key, reservation, usage_record
 
@@ -119,8 +120,7 @@ async def release(session: AsyncSession, claim: Claim) -> None:
 
 async def open_details(session: AsyncSession, account_id: int) -> list[bytes]:
     """The details of each attempt of the account that is neither settled nor voided."""
-    is_open = reservation.c.state.in_(("held", "dispatched"))
-    found = select(reservation.c.details).where(reservation.c.account_id == account_id, is_open)
+    found = select(reservation.c.details).where(reservation.c.account_id == account_id, IS_OPEN)
     return list((await session.execute(found)).scalars())
 
 
@@ -138,9 +138,11 @@ async def was_charged(session: AsyncSession, account_id: int, held: Held) -> boo
 async def purge(session: AsyncSession) -> int:
     """Forget some of the keys that were kept long enough, none of which still runs; how many."""
     is_alive = and_(_C.state == "running", _C.lease_until > db_now())
+    # Asked once: PostgreSQL finds by an index what is told one moment, and not what asks the clock at each row.
+    now = select(db_now()).scalar_subquery()
     old = (
         select(*(_C[name] for name in _KEY))
-        .where(_C.expires_at <= db_now(), not_(is_alive))
+        .where(_C.expires_at <= now, not_(is_alive))
         .limit(PURGED_AT_ONCE)
         .with_for_update(skip_locked=True)
     )

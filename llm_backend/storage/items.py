@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, func, insert, select
+from sqlalchemy import Select, and_, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.ledger_tables import usage_record
@@ -37,21 +37,43 @@ class Item:
     completion_tokens: int | None = None
 
 
+class Said(NamedTuple):
+    """What an item says."""
+
+    sequence: int
+    role: str | None
+    content: bytes
+    """JSON."""
+
+
 async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """New items, by column; the unique indexes raise where a public id or a place in the sequence is taken."""
     await session.execute(insert(item).values(list(rows)))
 
 
-async def of_conversation(session: AsyncSession, account_id: int, conversation_id: int) -> list[Item]:
-    """The conversation's items in their sequence; none where it is not the account's."""
-    own = _read(account_id).where(item.c.conversation_id == conversation_id).order_by(item.c.sequence)
-    return [Item(**row) for row in (await session.execute(own)).mappings()]
+async def of_conversation(
+    session: AsyncSession, account_id: int, conversation_id: int, after: int | None = None, limit: int | None = None
+) -> list[Item]:
+    """The conversation's items in their sequence: all, or the first `limit` of those behind the item `after`.
+
+    None where the conversation is not the account's, or the item not the conversation's.
+    """
+    own = _read(account_id).where(item.c.conversation_id == conversation_id)
+    if after is not None:
+        marks = item.alias()
+        mark = select(marks.c.sequence).where(marks.c.id == after, marks.c.conversation_id == conversation_id)
+        own = own.where(item.c.sequence > mark.scalar_subquery())
+    return [Item(**row) for row in (await session.execute(own.order_by(item.c.sequence).limit(limit))).mappings()]
 
 
-async def count(session: AsyncSession, account_id: int, conversation_id: int) -> int:
-    """How many items the account's conversation has."""
-    own = item.c.account_id == account_id, item.c.conversation_id == conversation_id
-    return int((await session.execute(select(func.count()).select_from(item).where(*own))).scalar_one())
+async def said_before(
+    session: AsyncSession, account_id: int, conversation_id: int, sequence: int, most: int | None
+) -> list[Said]:
+    """The last items in front of that sequence, `most` of them or all, the newest first."""
+    columns = [item.c[name] for name in Said._fields]
+    own = item.c.conversation_id == conversation_id, item.c.account_id == account_id
+    earlier = select(*columns).where(*own, item.c.sequence < sequence).order_by(item.c.sequence.desc())
+    return [Said(*row) for row in await session.execute(earlier.limit(most))]
 
 
 async def find(session: AsyncSession, account_id: int, public_id: str) -> Item | None:

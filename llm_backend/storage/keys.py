@@ -1,15 +1,19 @@
 """Statements on API keys. A key itself is never here: what recognises it is, and it encrypted where that is wanted."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Text, bindparam, func, insert, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage import lists
 from llm_backend.storage.budgets import Renewal
+from llm_backend.storage.driver import Hot, Plan
 from llm_backend.storage.moments import db_now
-from llm_backend.storage.tables import account, api_key
+from llm_backend.storage.tables import ADOPTED, account, api_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,35 +93,57 @@ async def add(session: AsyncSession, key: Key) -> None:
 
 async def find(session: AsyncSession, public_id: str) -> Holder | None:
     """The key and its account, whatever state either is in."""
-    beside = [column.label(f"account_{name}") for name, column in OF_ACCOUNT.items()]
-    query = select(*COLUMNS, *beside).join_from(api_key, account).where(api_key.c.public_id == public_id)
-    row = (await session.execute(query)).mappings().first()
-    if row is None:
-        return None
-    key = Key(**{column.name: row[column.name] for column in COLUMNS})
-    return Holder(key, **{name: row[f"account_{name}"] for name in OF_ACCOUNT})
+    row = (await session.execute(_held(api_key.c.public_id == public_id))).mappings().first()
+    return None if row is None else _holder(row)
 
 
-async def of_account(session: AsyncSession, account_id: int) -> list[Key]:
-    """The account's keys, oldest first, revoked ones too."""
-    rows = await session.execute(select(*COLUMNS).where(api_key.c.account_id == account_id).order_by(api_key.c.id))
-    return [Key(**row) for row in rows.mappings()]
+def finding(public_ids: Collection[str], *, is_sqlite: bool) -> Plan[dict[str, Holder]]:
+    """As `find`, of several at once and on the driver itself: what every caller is asked for."""
+    hot = _hot(is_sqlite=is_sqlite)
+    rows = yield hot, {"wanted": lists.written(public_ids, is_sqlite=is_sqlite)}
+    holders = [_holder(hot.read(row)) for row in rows]
+    return {holder.key.public_id: holder for holder in holders}
+
+
+def noting(public_ids: Collection[str], day: date, *, is_sqlite: bool) -> Plan[None]:
+    """Keep the last day on which keys were used; it never goes back."""
+    # In one order for everyone: nobody waits crosswise.
+    yield _noted(is_sqlite=is_sqlite), [{"used": each, "today": day} for each in sorted(public_ids)]
+
+
+async def of_account(
+    session: AsyncSession, account_id: int, after: str | None = None, limit: int | None = None
+) -> list[Key]:
+    """The account's keys, oldest first, revoked ones too: all, or the first `limit` of those behind the key `after`.
+
+    Behind one that the account does not have there is none.
+    """
+    own = select(*COLUMNS).where(api_key.c.account_id == account_id)
+    if after is not None:
+        mark = select(api_key.c.id).where(api_key.c.public_id == after, api_key.c.account_id == account_id)
+        own = own.where(api_key.c.id > mark.scalar_subquery())
+    return [Key(**row) for row in (await session.execute(own.order_by(api_key.c.id).limit(limit))).mappings()]
+
+
+async def oldest_in_use(session: AsyncSession, account_id: int, now: datetime) -> Key | None:
+    """The account's first key that is neither revoked nor expired."""
+    own = select(*COLUMNS).where(api_key.c.account_id == account_id, *_is_in_use(now))
+    row = (await session.execute(own.order_by(api_key.c.id).limit(1))).mappings().first()
+    return Key(**row) if row else None
 
 
 async def first_in_use(session: AsyncSession, now: datetime) -> dict[int, Key]:
     """Of each account that has one, by the account's number, its oldest key that is neither revoked nor expired."""
-    lives = or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now)
-    first = select(func.min(api_key.c.id)).where(api_key.c.revoked_at.is_(None), lives).group_by(api_key.c.account_id)
+    first = select(func.min(api_key.c.id)).where(*_is_in_use(now)).group_by(api_key.c.account_id)
     rows = await session.execute(select(*COLUMNS).where(api_key.c.id.in_(first)))
     found = [Key(**row) for row in rows.mappings()]
     return {key.account_id: key for key in found}
 
 
-async def of_version(session: AsyncSession, pepper_version: int) -> frozenset[str]:
-    """The public ids of the keys under that pepper that are not revoked."""
-    query = select(api_key.c.public_id).where(
-        api_key.c.pepper_version == pepper_version, api_key.c.revoked_at.is_(None)
-    )
+async def adopted(session: AsyncSession, pepper_version: int) -> frozenset[str]:
+    """The public ids of the keys that came from another system, under that pepper, and are not revoked."""
+    of_theirs = text(f"api_key.{ADOPTED}"), api_key.c.pepper_version == pepper_version
+    query = select(api_key.c.public_id).where(*of_theirs, api_key.c.revoked_at.is_(None))
     return frozenset((await session.execute(query)).scalars())
 
 
@@ -144,7 +170,28 @@ async def revoke(session: AsyncSession, public_id: str) -> datetime | None:
     return row.revoked_at if row else None
 
 
-async def note_use(session: AsyncSession, public_id: str, day: date) -> None:
-    """Keep the last day on which the key was used; it never goes back."""
-    earlier = or_(api_key.c.last_used_on.is_(None), api_key.c.last_used_on < day)
-    await session.execute(update(api_key).where(api_key.c.public_id == public_id, earlier).values(last_used_on=day))
+def _is_in_use(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return api_key.c.revoked_at.is_(None), or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > now)
+
+
+def _held(of_these: ColumnElement[bool]) -> Select[Any]:
+    beside = [column.label(f"account_{name}") for name, column in OF_ACCOUNT.items()]
+    return select(*COLUMNS, *beside).join_from(api_key, account).where(of_these)
+
+
+@cache
+def _hot(*, is_sqlite: bool) -> Hot:
+    return Hot(_held(lists.within(api_key.c.public_id, "wanted", Text, is_sqlite=is_sqlite)), is_sqlite=is_sqlite)
+
+
+@cache
+def _noted(*, is_sqlite: bool) -> Hot:
+    today = bindparam("today", type_=api_key.c.last_used_on.type)
+    earlier = or_(api_key.c.last_used_on.is_(None), api_key.c.last_used_on < today)
+    used = api_key.c.public_id == bindparam("used", type_=api_key.c.public_id.type)
+    return Hot(update(api_key).where(used, earlier).values(last_used_on=today), is_sqlite=is_sqlite)
+
+
+def _holder(row: Mapping[Any, Any]) -> Holder:
+    key = Key(**{column.name: row[column.name] for column in COLUMNS})
+    return Holder(key, **{name: row[f"account_{name}"] for name in OF_ACCOUNT})

@@ -1,37 +1,42 @@
 """The ledger's hot statements: what reserves, settles and keeps alive, compiled once for each database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from functools import cache
 from typing import Any
 
-import orjson
 from sqlalchemy import (
-    ARRAY,
     ColumnElement,
-    FromClause,
     Integer,
-    Select,
     Table,
     Text,
     and_,
-    any_,
     bindparam,
     exists,
     false,
-    func,
     insert,
+    literal_column,
     or_,
     select,
-    text,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
-from llm_backend.storage.budgets import END_USER
-from llm_backend.storage.driver import Hot, Rows, Step
-from llm_backend.storage.ledger_rows import Abandoned, Charged, Reserved, Sums
-from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage import lists
+from llm_backend.storage.driver import Hot, Rows, Step, Values
+from llm_backend.storage.ledger_rows import Abandoned, Charged, Reserved
+from llm_backend.storage.ledger_sums import LockedSums, is_current
+from llm_backend.storage.ledger_tables import IS_OPEN
+from llm_backend.storage.ledger_writes import (
+    EVENT,
+    Together,
+    Writes,
+    added_to_days,
+    begun_event,
+    begun_reservation,
+    moved,
+)
 from llm_backend.storage.moments import db_now
+from llm_backend.storage.sought import Sought
 from llm_backend.storage.tables import (
     account,
     api_key,
@@ -43,47 +48,34 @@ from llm_backend.storage.tables import (
     webhook_event,
 )
 
-IS_OPEN = text("reservation.state IN ('held', 'dispatched')")
-"""Whether a reservation still holds something back: as the partial index has it."""
-
 
 class Statements:
     """The statements of one database. Each method gives a step of a plan; `read_…` turn its rows into tuples."""
 
     def __init__(self, *, is_sqlite: bool) -> None:
         self._is_sqlite = is_sqlite
-        self._lock_sums = self._hot(self._select_sums())
+        self._sums = LockedSums(is_sqlite=is_sqlite)
         self._end_users = self._hot(self._select_end_users())
-        self._keys = self._hot(_select_keys(self._within(api_key.c.public_id, "keys", Text)))
-        self._accounts = self._hot(
-            select(account.c.id, account.c.active).where(self._within(account.c.id, "accounts", Integer))
-        )
+        self._keys = Sought(api_key.c.public_id, Text, _select_keys, is_sqlite=is_sqlite)
+        self._accounts = Sought(account.c.id, Integer, _select_accounts, is_sqlite=is_sqlite)
+        self._reserved = Sought(reservation.c.attempt_id, Text, _select_reserved, is_sqlite=is_sqlite)
         of_these = self._within(reservation.c.attempt_id, "attempts", Text)
-        self._lock_reserved = self._hot(
-            select(*_named(reservation, Reserved)).where(of_these).order_by(reservation.c.attempt_id).with_for_update()
-        )
         charged = self._within(usage_record.c.attempt_id, "attempts", Text)
         self._charged = self._hot(select(*_named(usage_record, Charged)).where(charged))
-        self._reserve = self._hot(insert(reservation).values(**_reservation_values()))
-        self._close = self._hot(
-            update(reservation).where(reservation.c.attempt_id == bindparam("attempt")).values(state=bindparam("to"))
-        )
-        self._move = self._hot(_move_sums())
-        self._record = self._hot(insert(usage_record), [column.name for column in usage_record.c])
-        self._day = self._hot(self._add_to_day())
-        self._event = self._hot(insert(webhook_event).values(**_event_values()))
+        self._together = None if is_sqlite else Together()
+        self._write = self._alone() if is_sqlite else {}
         self._beat = self._hot(_renew_leases(of_these))
         self._observe = self._hot(_observe())
         self._refused = self._hot(_select_refused())
         self._abandoned = self._hot(self._select_abandoned())
         self._left_behind = self._hot(self._select_left_behind())
 
-    def sums(self, accounts: Iterable[int], periods: Iterable[int]) -> Step:
+    def sums(self, accounts: Collection[int], periods: Collection[int]) -> Step:
         """Lock the current periods of all budgets of `accounts`, and `periods`, in one order for everyone.
 
         Of end users, of whom there may be very many, only those in `periods`.
         """
-        return self._lock_sums, {"accounts": self._list(accounts), "periods": self._list(periods)}
+        return self._sums.step(accounts, periods)
 
     def end_users(self, accounts: Iterable[int], subjects: Iterable[str]) -> Step:
         """The budgets of end users, with their current periods, which are not locked by this."""
@@ -91,44 +83,33 @@ class Statements:
 
     def keys(self, keys: Iterable[str]) -> Step:
         """Whether keys are good: read after the sums are locked, which whoever revokes one locks as well."""
-        return self._keys, {"keys": self._list(keys)}
+        return self._keys.step(keys)
 
     def accounts(self, accounts: Iterable[int]) -> Step:
-        return self._accounts, {"accounts": self._list(accounts)}
+        return self._accounts.step(accounts)
 
     def reserved(self, attempts: Iterable[str]) -> Step:
         """Lock reservations."""
-        return self._lock_reserved, {"attempts": self._list(attempts)}
+        return self._reserved.step(attempts)
 
     def charged(self, attempts: Iterable[str]) -> Step:
         return self._charged, {"attempts": self._list(attempts)}
 
-    def reserve(self, rows: Sequence[dict[str, Any]]) -> Step:
-        return self._reserve, rows
-
-    def close(self, rows: Sequence[dict[str, Any]]) -> Step:
-        """Give reservations (`attempt`) their last state (`to`)."""
-        return self._close, rows
-
-    def move(self, rows: Sequence[dict[str, Any]]) -> Step:
-        """Add to the sums of periods (`period`): `used_…` and `reserved_…`, which may be negative, and `warned_…`."""
-        return self._move, rows
-
-    def record(self, rows: Sequence[dict[str, Any]]) -> Step:
-        return self._record, rows
-
-    def day(self, rows: Sequence[dict[str, Any]]) -> Step:
-        """Add to the sums of days."""
-        return self._day, rows
-
-    def event(self, rows: Sequence[dict[str, Any]]) -> Step:
-        return self._event, rows
+    def write(self, writes: Writes) -> Generator[Step, Rows, None]:
+        """Enter everything; nothing where there is nothing."""
+        if self._together is not None:
+            if writes.parts:
+                yield self._together.step(writes)
+            return
+        for part, hot in self._write.items():
+            if rows := getattr(writes, part):
+                yield hot, rows
 
     def beat(self, attempts: Iterable[str], lease_seconds: int) -> Step:
         """Renew leases, of what is still open."""
         return self._beat, {"attempts": self._list(attempts), "lease": lease_seconds}
 
-    def observe(self, rows: Sequence[dict[str, Any]]) -> Step:
+    def observe(self, rows: list[Values]) -> Step:
         """Keep what was seen of answers so far (`attempt`, `completion`)."""
         return self._observe, rows
 
@@ -144,58 +125,32 @@ class Statements:
         """As `abandoned`, of everyone but `owner`: for a database that only one process has open."""
         return self._left_behind, {"by": owner}
 
+    def _alone(self) -> dict[str, Hot]:
+        """What writes each part of what is written."""
+        closed = update(reservation).where(reservation.c.attempt_id == bindparam("attempt"))
+        return {
+            "reservations": self._hot(insert(reservation).values(**_reservation_values())),
+            "closed": self._hot(closed.values(state=bindparam("to"))),
+            "records": self._hot(insert(usage_record), [column.name for column in usage_record.c]),
+            "days": self._hot(_add_to_day()),
+            "events": self._hot(insert(webhook_event).values(**_event_values())),
+            "moves": self._hot(_move_sums()),
+        }
+
     def _hot(self, statement: Any, keys: Sequence[str] | None = None) -> Hot:
         return Hot(statement, is_sqlite=self._is_sqlite, keys=keys)
 
     def _within(self, column: ColumnElement[Any], name: str, of: type[Any]) -> ColumnElement[bool]:
-        """Whether `column` is in a list of any length, in a statement whose text is always the same."""
-        if self._is_sqlite:
-            return column.in_(self._listed(name, of))
-        element = postgresql.BIGINT if of is Integer else of
-        return column == any_(bindparam(name, type_=ARRAY(element)))
-
-    def _listed(self, name: str, of: type[Any]) -> Select[Any]:
-        """The values of a list, a row each."""
-        if self._is_sqlite:
-            return select(func.json_each(bindparam(name, type_=Text)).table_valued("value").c.value)
-        element = postgresql.BIGINT if of is Integer else of
-        return select(func.unnest(bindparam(name, type_=ARRAY(element))))
+        return lists.within(column, name, of, is_sqlite=self._is_sqlite)
 
     def _list(self, values: Iterable[Any]) -> Any:
-        return orjson.dumps(list(values)).decode() if self._is_sqlite else list(values)
-
-    def _select_sums(self) -> Any:
-        is_current = _is_current()
-        others = budget.alias()
-        shared = others.c.account_id == budget.c.account_id, others.c.subject < END_USER
-        count = select(func.count()).where(*shared).scalar_subquery()
-        own = [budget_period.c[name] for name in Sums._fields if name in budget_period.c]
-        columns = [*own[:2], budget.c.subject, *own[2:], is_current.label("is_current"), count.label("budgets")]
-        others_of = budget_period.alias()
-        within = self._within(others_of.c.account_id, "accounts", Integer), ~others_of.c.of_end_user
-        # Gathered first: with an `or` of the two, SQLite looks at all the periods that there are.
-        wanted = (
-            select(others_of.c.id).where(*within, _is_current(others_of)).union_all(self._listed("periods", Integer))
-        )
-        joined = select(*columns).join_from(budget_period, budget).where(budget_period.c.id.in_(wanted))
-        joined = joined.order_by(budget_period.c.id)
-        return joined.with_for_update(of=budget_period, key_share=True)
+        return lists.written(values, is_sqlite=self._is_sqlite)
 
     def _select_end_users(self) -> Any:
-        current = and_(budget_period.c.budget_id == budget.c.id, _is_current())
+        current = and_(budget_period.c.budget_id == budget.c.id, is_current())
         found = select(budget.c.account_id, budget.c.subject, budget_period.c.id)
         return found.select_from(budget.outerjoin(budget_period, current)).where(
             self._within(budget.c.account_id, "accounts", Integer), self._within(budget.c.subject, "subjects", Text)
-        )
-
-    def _add_to_day(self) -> Any:
-        into = sqlite.insert(usage_day) if self._is_sqlite else postgresql.insert(usage_day)
-        names = [column.name for column in usage_day.c]
-        added = into.values({name: bindparam(name, type_=usage_day.c[name].type) for name in names})
-        sums = ("requests", *DAILY_SUMS)
-        return added.on_conflict_do_update(
-            index_elements=list(usage_day.primary_key.columns),
-            set_={name: usage_day.c[name] + added.excluded[name] for name in sums},
         )
 
     def _select_abandoned(self) -> Any:
@@ -218,19 +173,15 @@ def read(kind: type[Any], rows: Rows) -> list[Any]:
     return [kind(*row) for row in rows]
 
 
-def _is_current(period: FromClause = budget_period) -> ColumnElement[bool]:
-    """Whether a period is going on."""
-    now = db_now()
-    return and_(period.c.starts_at <= now, or_(period.c.ends_at.is_(None), period.c.ends_at > now))
-
-
 def _named(table: Table, kind: type[Any]) -> list[Any]:
     return [table.c[name] for name in kind._fields]
 
 
 def _some(query: Any) -> Any:
     most = 100
-    return query.order_by(reservation.c.attempt_id).limit(most).with_for_update(skip_locked=True)
+    # In an order that no index has: else SQLite looks through all attempts there are, and not those that are open.
+    in_order = reservation.c.attempt_id.concat(literal_column("''"))
+    return query.order_by(in_order).limit(most).with_for_update(skip_locked=True)
 
 
 def _select_keys(of_these: ColumnElement[bool]) -> Any:
@@ -239,26 +190,32 @@ def _select_keys(of_these: ColumnElement[bool]) -> Any:
     return select(api_key.c.account_id, api_key.c.public_id, is_good).join_from(api_key, account).where(of_these)
 
 
+def _select_accounts(of_these: ColumnElement[bool]) -> Any:
+    return select(account.c.id, account.c.active).where(of_these)
+
+
+def _select_reserved(of_these: ColumnElement[bool]) -> Any:
+    found = select(*_named(reservation, Reserved)).where(of_these)
+    return found.order_by(reservation.c.attempt_id).with_for_update()
+
+
 def _reservation_values() -> dict[str, Any]:
     given = {column.name: bindparam(column.name, type_=column.type) for column in reservation.c}
-    return given | {"created_at": db_now(), "lease_until": db_now(bindparam("lease", type_=Integer))}
+    return given | begun_reservation(bindparam("lease", type_=Integer))
+
+
+def _add_to_day() -> Any:
+    given = {column.name: bindparam(column.name, type_=column.type) for column in usage_day.c}
+    return added_to_days(sqlite.insert(usage_day).values(given))
 
 
 def _event_values() -> dict[str, Any]:
-    names = ("id", "account_id", "payload")
-    given = {name: bindparam(name, type_=webhook_event.c[name].type) for name in names}
-    return given | {"created_at": db_now(), "next_try_at": db_now(), "tries": 0}
+    return {column.name: bindparam(column.name, type_=column.type) for column in EVENT} | begun_event()
 
 
 def _move_sums() -> Any:
-    names = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
-    # Named apart from the columns, which an update would otherwise set to them.
-    added = {name: budget_period.c[name] + bindparam(f"add_{name}", type_=budget_period.c[name].type) for name in names}
-    warned = {
-        name: or_(budget_period.c[name], bindparam(f"now_{name}", type_=budget_period.c[name].type))
-        for name in ("warned_tokens", "warned_microusd")
-    }
-    return update(budget_period).where(budget_period.c.id == bindparam("period")).values(**added, **warned)
+    change = moved(lambda name, kind: bindparam(name, type_=kind))
+    return change.where(budget_period.c.id == bindparam("period"))
 
 
 def _renew_leases(of_these: ColumnElement[bool]) -> Any:

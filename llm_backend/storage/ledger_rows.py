@@ -1,10 +1,12 @@
 """What the ledger's statements find, by row."""
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 
-class Sums(NamedTuple):
-    """A budget's current period, or one that is settled into, as it is locked."""
+@dataclass(slots=True)
+class Sums:
+    """A budget's current period, or one that is settled into: as it is locked, then as it will be."""
 
     id: int
     account_id: int
@@ -23,6 +25,10 @@ class Sums(NamedTuple):
     is_current: bool
     budgets: int
     """How many budgets the account has, those of end users apart: each needs a current period."""
+
+    @property
+    def is_limited(self) -> bool:
+        return self.token_limit is not None or self.microusd_limit is not None
 
 
 class Budgeted(NamedTuple):

@@ -64,7 +64,7 @@ budget_period = Table(
     Column("warned_tokens", Boolean, nullable=False, server_default=false()),
     Column("warned_microusd", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("budget_id", "starts_at"),
-    Index(None, "account_id", "of_end_user"),
+    Index(None, "account_id", "of_end_user", "ends_at"),
     sqlite_autoincrement=True,
 )
 
@@ -93,6 +93,8 @@ reservation = Table(
     Column("details", LargeBinary, nullable=False),
     CheckConstraint("state IN ('held', 'dispatched', 'settled', 'voided')", name="state"),
 )
+IS_OPEN = text("reservation.state IN ('held', 'dispatched')")
+"""Whether a reservation still holds something back: written as in the index, which finds it for this text alone."""
 Index(
     "ix_reservation_open",
     reservation.c.owner,
@@ -186,4 +188,6 @@ usage_day = Table(
     # Signed: a late adjustment may be all that a day has.
     *(Column(name, BigInteger, nullable=False, server_default=text("0")) for name in DAILY_SUMS),
     PrimaryKeyConstraint("account_id", "day", "key_id", "model", "end_user"),
+    # For reports on everyone.
+    Index(None, "day"),
 )

@@ -78,7 +78,8 @@ async def upgrade(url: str) -> Status:
     """
     file = file_of(url)
     if file is None:
-        return await _within(engines.postgresql(normalise(url), engines.UNHURRIED), _upgrade)
+        # Whole tables are rewritten: nothing is said of how they are to be read.
+        return await _within(engines.postgresql(normalise(url), engines.UNHURRIED, planned={}), _upgrade)
     async with _alone_in(file.parent):
         # A migration that rebuilds a table drops the old one, whose rows others still point to.
         writer = engines.sqlite_writer(normalise(url), engines.UNHURRIED, foreign_keys=False)
@@ -138,7 +139,7 @@ def _open_folder(folder: Path) -> int:
 async def _within(engine: AsyncEngine, work: Callable[[Connection], Status]) -> Status:
     """What `work` returns, done in one transaction of an engine that is let go afterwards."""
     try:
-        with faults.told(), faults.told_on_connecting():
+        with faults.TOLD, faults.TOLD_ON_CONNECTING:
             async with engine.begin() as connection:
                 return await connection.run_sync(work)
     except DatabaseUnavailable as error:

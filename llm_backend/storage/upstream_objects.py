@@ -53,10 +53,10 @@ async def find(session: AsyncSession, ids: Sequence[str]) -> list[UpstreamObject
     return found
 
 
-async def count(session: AsyncSession, account_id: int, upstream: str, kind: str) -> int:
-    """How many of a kind the account has there."""
-    own = select(func.count()).where(_C.account_id == account_id, _C.upstream == upstream, _C.kind == kind)
-    return int((await session.execute(own)).scalar_one())
+async def count(session: AsyncSession, account_id: int, upstream: str, kind: str, most: int) -> int:
+    """How many of a kind the account has there; `most` where there are more."""
+    own = select(_C.id).where(_C.account_id == account_id, _C.upstream == upstream, _C.kind == kind).limit(most)
+    return int((await session.execute(select(func.count()).select_from(own.subquery()))).scalar_one())
 
 
 async def remove(session: AsyncSession, account_id: int, upstream: str, object_id: str) -> None:

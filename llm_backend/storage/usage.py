@@ -1,9 +1,9 @@
 """Statements on usage records: one row per upstream attempt, written once."""
 
 import re
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, Literal
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple, get_args
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,8 +21,7 @@ UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """What a client or an upstream may put into a name, and PostgreSQL keeps in no text."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsageRecord:
+class UsageRecord(NamedTuple):
     """What one attempt at an upstream used, and how it ended. Tokens and micro-dollars are whole numbers.
 
     A charge is what was owed when the attempt ended; an adjustment is the truth that came later, less the charge.
@@ -87,22 +86,31 @@ class UsageRecord:
         return self.prompt_tokens + self.completion_tokens
 
 
-FIELDS = tuple(field.name for field in fields(UsageRecord))
+FIELDS = UsageRecord._fields
+TEXTS = tuple(name for name, kind in UsageRecord.__annotations__.items() if str in (kind, *get_args(kind)))
+_texts = itemgetter(*map(FIELDS.index, TEXTS))
+DAY_OF = ("account_id", "day", "key_id", "model", "end_user")
+"""What tells days apart."""
 
 
 def values(record: UsageRecord) -> dict[str, Any]:
     """`record` by column, as it may be stored."""
-    return {name: _storable(getattr(record, name)) for name in FIELDS}
+    stored: dict[str, Any] = record._asdict()
+    # Most are short and plain, all of them together.
+    texts = "".join([text for text in _texts(record) if text])
+    if len(texts) <= TEXT_LIMIT and texts.isprintable():
+        return stored
+    for name in TEXTS:
+        text = stored[name]
+        if text is not None and (len(text) > TEXT_LIMIT or not text.isprintable()):
+            stored[name] = _storable(text)
+    return stored
 
 
-def day(record: UsageRecord) -> dict[str, Any]:
-    """The day (UTC) whose sums `record` is added to, by the columns that tell days apart, as they are stored."""
-    stored = values(record)
-    return {
-        "account_id": record.account_id,
-        "day": record.ended_at.astimezone(UTC).date(),
-        **{name: stored[name] or "" for name in ("key_id", "model", "end_user")},
-    }
+def day(stored: dict[str, Any]) -> tuple[Any, ...]:
+    """The day (UTC) whose sums a record is added to, by `DAY_OF`; `stored` is the record as it is stored."""
+    on = stored["ended_at"].astimezone(UTC).date()
+    return stored["account_id"], on, stored["key_id"] or "", stored["model"], stored["end_user"] or ""
 
 
 async def add(session: AsyncSession, record: UsageRecord) -> bool:
@@ -121,7 +129,7 @@ async def of_account(session: AsyncSession, account_id: int) -> list[UsageRecord
 
 def as_json(record: UsageRecord) -> Json:
     """`record` as a JSON object, complete: for a log or a journal."""
-    return {name: _plain(getattr(record, name)) for name in FIELDS}
+    return {name: _plain(value) for name, value in zip(FIELDS, record, strict=True)}
 
 
 def from_json(written: Json) -> UsageRecord:
@@ -131,9 +139,9 @@ def from_json(written: Json) -> UsageRecord:
     return UsageRecord(**written | moments | {"raw_usage": None if raw is None else raw.encode()})
 
 
-def _storable(value: Any) -> Any:
-    """A text without what no database keeps, and cut: an odd name may not cost the record."""
-    return UNSTORABLE.sub("\ufffd", value[:TEXT_LIMIT]) if isinstance(value, str) else value
+def _storable(text: str) -> str:
+    """`text` without what no database keeps, and cut: an odd name may not cost the record."""
+    return UNSTORABLE.sub("\ufffd", text[:TEXT_LIMIT])
 
 
 def _plain(value: Any) -> Json:

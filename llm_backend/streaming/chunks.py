@@ -2,27 +2,16 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
-import orjson
-
-from llm_backend import json_text
-from llm_backend.errors import Json, UpstreamInvalid
+from llm_backend.errors import Json
+from llm_backend.streaming.admitted import Admitted, parsed
+from llm_backend.streaming.mould import Mould, mould, only_text
 from llm_backend.streaming.sse import DONE
 from llm_backend.streaming.tool_calls import ToolCalls, number, written
 
-
-class Admitted(NamedTuple):
-    """What one event of the upstream came to."""
-
-    chunk: Json
-    """The parsed object, mended and whole (text and finish_reason together), without its usage: for the tally."""
-    payloads: tuple[bytes, ...]
-    """What the client gets of it, in order: none where it is withheld, two where text and ending had to part."""
-    error: Json = None
-    """What the upstream said went wrong, an object or a text, not redacted; then nothing of it may be sent."""
-    name: str | None = None
-    """Of the events that the client gets, where they have one."""
+_LESSONS = 8
+"""How often a stream's shape is learnt: one that changes with each event is not worth it."""
 
 
 class _Choice:
@@ -51,6 +40,9 @@ class _Chunks(ABC):
     def __init__(self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str]) -> None:
         self.usage: Json = None
         """The latest usage object as the upstream sent it; None where it sent none."""
+        self.mould: Mould | None = None
+        """The shape of events that need not be admitted one by one; None before it is known."""
+        self._lessons = _LESSONS
         self._wants_usage = wants_usage
         self._model = model
         self._created = created
@@ -70,7 +62,17 @@ class _Chunks(ABC):
 
         Usage is never among the payloads: `conclude` has it.
         """
-        chunk, data = _parsed(data)
+        known, reported = len(self._choices), self.usage
+        admitted = self._judge(data, name)
+        # What changed something but the text is no example: the first of a choice, one with usage, an ending.
+        is_usual = name is None and len(self._choices) == known and self.usage is reported
+        if is_usual and self._lessons and only_text(admitted) is not None:
+            self._lessons -= 1
+            self.mould = mould(data, admitted, self._judge)
+        return admitted
+
+    def _judge(self, data: bytes, name: str | None = None) -> Admitted:
+        chunk, data = parsed(data)
         error = _error_in(chunk, name)
         if error is not None:
             return Admitted(chunk, (), error)
@@ -130,7 +132,9 @@ class _Chunks(ABC):
             changed = True
         model = chunk.get("model")
         if self._model is None and isinstance(model, str):
-            self._seen_model = model
+            if model != self._seen_model:
+                self._seen_model = model
+                self.mould = None
         elif model != self._model or model is None:
             chunk["model"] = self._seen_model if self._model is None else self._model
             changed = True
@@ -247,17 +251,6 @@ class TextChunks(_Chunks):
         if "logprobs" in choice:
             emptied["logprobs"] = None
         return emptied
-
-
-def _parsed(data: bytes) -> tuple[Json, bytes]:
-    """Read the event's object, with the bytes that say it strictly."""
-    try:
-        chunk, strict = json_text.read(data)
-    except orjson.JSONDecodeError as error:
-        raise UpstreamInvalid("The upstream sent an event that is not JSON.", outcome_unknown=True) from error
-    if type(chunk) is not dict:
-        raise UpstreamInvalid("The upstream sent an event that is not an object.", outcome_unknown=True)
-    return chunk, strict
 
 
 def _error_in(chunk: Json, name: str | None) -> Json:

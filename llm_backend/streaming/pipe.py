@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Self
 
@@ -9,6 +10,10 @@ from llm_backend.streaming.sse import KEEP_ALIVE
 
 _TAKE_BYTES = 64 * 1024
 """The reader gets about so much at once: enough to save wake-ups, little enough that its progress shows."""
+
+
+Take = Callable[[bytes], bool]
+"""Sends a block to where the reader would send it; False where it did not, as it would have to wait."""
 
 
 class Abandoned(Exception):
@@ -48,6 +53,21 @@ class Pipe:
         self._last_sign = self._loop.time()
         self._is_silent = False
         self._timer: asyncio.TimerHandle | None = None
+        self._take_past: Take | None = None
+
+    def shorten(self, take: Take) -> None:
+        """Say how blocks may go past the reader while it waits for one. From the reader, whose own way is the same."""
+        if not self._is_closed and not self._is_abandoned:
+            self._take_past = take
+
+    def passes(self, block: bytes) -> bool:
+        """Send `block` past the reader, which nobody has to wake up then; False where it has to be `put`."""
+        # While the reader waits with nothing before it, no block can overtake another.
+        if self._arrival is None or self._blocks or self._take_past is None or not self._take_past(block):
+            return False
+        self._last_sign = self._loop.time()
+        self._is_silent = False
+        return True
 
     async def put(self, block: bytes) -> None:
         """Hand `block`, whole events, to the reader; waits while there is no room for it.
@@ -71,6 +91,7 @@ class Pipe:
             self._blocks.append(last)
             self._size += len(last)
         self._is_closed = True
+        self._take_past = None
         self._stop_timer()
         _wake(self._arrival)
 
@@ -80,6 +101,7 @@ class Pipe:
         Awaits nothing: on a disconnect every await of the response's cleanup fails.
         """
         self._is_abandoned = True
+        self._take_past = None
         self._stop_timer()
         self._blocks.clear()
         self._size = 0

@@ -48,6 +48,11 @@ class Splitter:
         self._size = 0
         self._name: bytes | None = None
 
+    @property
+    def is_between(self) -> bool:
+        """Whether the bytes so far end with an event, and nothing of the next one is here."""
+        return self._started and not (self._after_cr or self._line or self._data) and self._name is None
+
     def feed(self, chunk: bytes) -> Iterator[Event]:
         """Yield the events that `chunk` completes; the next chunk may be fed when this one is used up.
 

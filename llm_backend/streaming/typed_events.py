@@ -3,11 +3,8 @@
 from collections.abc import Callable
 from typing import Final
 
-import orjson
-
-from llm_backend import json_text
 from llm_backend.errors import Json, UpstreamInvalid
-from llm_backend.streaming.chunks import Admitted
+from llm_backend.streaming.admitted import Admitted, parsed
 from llm_backend.streaming.sse import ascii_json
 
 ERROR: Final = "error"
@@ -18,6 +15,8 @@ class TypedEvents:
 
     ending: Final = b""
     """Nothing: the last event is one of them."""
+    mould: Final = None
+    """None: they are numbered, so that no two are alike."""
 
     def __init__(self, finals: frozenset[str], *, model: str | None, is_named: bool, ends_in_done: bool) -> None:
         """`finals`: the types of which one ends the answer. `is_named`: whether OpenAI names an event by its type too.
@@ -35,12 +34,7 @@ class TypedEvents:
 
     def admit(self, data: bytes, name: str | None = None) -> Admitted:
         """Judge the event with `data` and `name`. Raises `UpstreamInvalid` where it is no JSON object."""
-        try:
-            event, strict = json_text.read(data)
-        except orjson.JSONDecodeError as error:
-            raise UpstreamInvalid("The upstream sent an event that is not JSON.", outcome_unknown=True) from error
-        if not isinstance(event, dict):
-            raise UpstreamInvalid("The upstream sent an event that is not an object.", outcome_unknown=True)
+        event, strict = parsed(data)
         kind = event.get("type")
         if isinstance(kind, str) and not kind.isprintable():
             raise UpstreamInvalid("The upstream sent an event whose type is no name.", outcome_unknown=True)

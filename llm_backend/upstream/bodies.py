@@ -15,9 +15,16 @@ async def whole(chunks: AsyncIterator[bytes], limit: int = BODY_LIMIT) -> bytes:
     async for chunk in chunks:
         size += len(chunk)
         if size > limit:
-            raise UpstreamInvalid("The upstream's answer is too large.", outcome_unknown=True, should_retry=False)
+            raise _too_large()
         parts.append(chunk)
     return b"".join(parts)
+
+
+def bounded(body: bytes, limit: int) -> bytes:
+    """`body` itself. Raises UpstreamInvalid where it passes `limit` bytes."""
+    if len(body) > limit:
+        raise _too_large()
+    return body
 
 
 async def beginning(chunks: AsyncIterator[bytes], limit: int) -> bytes:
@@ -28,3 +35,7 @@ async def beginning(chunks: AsyncIterator[bytes], limit: int) -> bytes:
         if len(found) >= limit:
             break
     return found
+
+
+def _too_large() -> UpstreamInvalid:
+    return UpstreamInvalid("The upstream's answer is too large.", outcome_unknown=True, should_retry=False)

@@ -1,6 +1,6 @@
 """Which models there are: a name that a client says, who answers to it, and what it is called there."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 
 from llm_backend.errors import Json
@@ -91,14 +91,18 @@ class Catalogue:
         While the upstreams have never shown their lists, what is configured is all there is to show; with nothing
         configured the UpstreamFailed (or Overloaded) is raised: an empty list would say that there are no models.
         """
-        return await self._offer.listed(allows)
+        return [view for name, view in (await self._offer.listed()).items() if allows(name)]
+
+    async def names(self) -> Collection[str]:
+        """The ids of all that is listed, in order; whether one is among them costs no look at the others."""
+        return (await self._offer.listed()).keys()
 
     async def get(self, model: str, allows: Allows = everyone) -> Json:
         """Show one listed model or alias. Raises ModelNotFound, also for one that may not be named, or as `list`."""
-        for view in await self.list(allows):
-            if view["id"] == model:
-                return view
-        raise no_such_model(model)
+        view = (await self._offer.listed()).get(model)
+        if view is None or not allows(model):
+            raise no_such_model(model)
+        return view
 
     async def close(self) -> None:
         for listing in (*self._listings.values(), *self._left):

@@ -6,6 +6,7 @@ import ipaddress
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from functools import lru_cache
 from typing import Self
 
 import aiohttp
@@ -13,7 +14,7 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from llm_backend.errors import UpstreamFailed, UpstreamInvalid, UpstreamUnreachable
-from llm_backend.upstream.bodies import whole
+from llm_backend.upstream.bodies import BODY_LIMIT, whole
 from llm_backend.upstream.forms import Form
 from llm_backend.upstream.wire import Outbound
 
@@ -48,7 +49,8 @@ class HttpTransport:
         if tls is not None and (tls.verify_mode != ssl.CERT_REQUIRED or not tls.check_hostname):
             raise ValueError("An upstream's certificate is always verified.")
         self._base = _checked(base_url, allow_http=allow_http)
-        self._authorization = {} if key is None else {"authorization": f"Bearer {_header_value(key)}"}
+        authorization = {} if key is None else {"authorization": f"Bearer {_header_value(key)}"}
+        self._ours = {"accept-encoding": "identity", **authorization}
         self._connect_seconds = connect_seconds
         self._header_limit = header_limit
         self._tls = tls
@@ -63,14 +65,14 @@ class HttpTransport:
         try:
             response = await self._open_session().request(
                 call.method,
-                URL(self._base + call.path + ("?" if call.query else "") + call.query, encoded=True),
+                _url(self._base + call.path + ("?" if call.query else "") + call.query),
                 data=_body(call.body),
                 headers=self._headers(call),
                 allow_redirects=False,
             )
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _before_answer(error) from error
-        if sum(len(name) + len(value) + 4 for name, value in response.raw_headers) > self._header_limit:
+        if sum([len(name) + len(value) + 4 for name, value in response.raw_headers]) > self._header_limit:
             response.close()
             raise _no_http("The upstream sent too many headers.")
         return HttpReply(response)
@@ -83,15 +85,15 @@ class HttpTransport:
 
     def _headers(self, call: Outbound) -> dict[str, str]:
         """Join the client's, where they were let through; ours wherever there could be two opinions."""
-        ours = {"accept-encoding": "identity", **self._authorization}
-        if isinstance(call.body, Form):
-            ours |= {"content-type": call.body.content_type, "content-length": str(call.body.length)}
-        elif call.body is not None:
-            ours["content-type"] = "application/json"
-        if call.accept is not None:
-            ours["accept"] = call.accept
         accept = "text/event-stream" if call.stream else "application/json"
-        return {"accept": accept, "user-agent": "llm-backend", **call.headers, **ours}
+        headers = {"accept": accept, "user-agent": "llm-backend", **call.headers, **self._ours}
+        if isinstance(call.body, Form):
+            headers |= {"content-type": call.body.content_type, "content-length": str(call.body.length)}
+        elif call.body is not None:
+            headers["content-type"] = "application/json"
+        if call.accept is not None:
+            headers["accept"] = call.accept
+        return headers
 
     def _open_session(self) -> aiohttp.ClientSession:
         """Made on first use, because it belongs to the loop that runs then."""
@@ -123,23 +125,19 @@ class HttpReply:
         self._closed = None if self._protocol is None else self._protocol.closed
         if self._closed is not None:
             self._closed.add_done_callback(self._connection_ended)
-        self._until_close = not {"content-length", "transfer-encoding"} & {name.lower() for name in response.headers}
+        self.status = response.status
+        self.headers = _joined(response.headers)
+        self._until_close = "content-length" not in self.headers and "transfer-encoding" not in self.headers
 
-    @property
-    def status(self) -> int:
-        return self._response.status
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        return await whole(self.chunks(), limit)
 
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """All headers the upstream sent, lower case; one that came more than once is joined by commas."""
-        found: dict[str, str] = {}
-        for name, value in self._response.headers.items():
-            key = name.lower()
-            found[key] = f"{found[key]}, {value}" if key in found else value
-        return found
-
-    async def read(self) -> bytes:
-        return await whole(self.chunks())
+    def arrived(self) -> bytes | None:
+        content = self._response.content
+        # One that ends with its connection may have been cut: that is for whoever reads it to find out.
+        if self._until_close or not content.is_eof() or content.exception() is not None:
+            return None
+        return content.read_nowait()
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self
@@ -187,6 +185,21 @@ class HttpReply:
         return self._protocol is not None and isinstance(self._protocol.exception(), OSError)
 
 
+@lru_cache(maxsize=256)
+def _url(address: str) -> URL:
+    """Parsed once, where it is asked again and again: what is not are the addresses of single objects."""
+    return URL(address, encoded=True)
+
+
+def _joined(headers: Mapping[str, str]) -> dict[str, str]:
+    """All headers the upstream sent, lower case; one that came more than once is joined by commas."""
+    found: dict[str, str] = {}
+    for name, value in headers.items():
+        key = name.lower()
+        found[key] = f"{found[key]}, {value}" if key in found else value
+    return found
+
+
 def _looked_at(closed: asyncio.Future[None]) -> None:
     """Take a connection's end for known, or asyncio reports it as never retrieved."""
     if not closed.cancelled():
@@ -219,10 +232,13 @@ def _header_value(key: str) -> str:
     return stripped
 
 
-def _body(body: bytes | Form | None) -> bytes | io.BytesIO | AsyncIterator[bytes] | None:
+def _body(body: bytes | Form | None) -> aiohttp.BytesPayload | io.BytesIO | AsyncIterator[bytes] | None:
     if isinstance(body, Form):
         return body.chunks()
-    return io.BytesIO(body) if body is not None and len(body) >= _LARGE else body
+    if body is None:
+        return None
+    # The payload itself saves aiohttp looking for the kind that it is.
+    return io.BytesIO(body) if len(body) >= _LARGE else aiohttp.BytesPayload(body)
 
 
 def _before_answer(error: aiohttp.ClientError | TimeoutError) -> UpstreamFailed:

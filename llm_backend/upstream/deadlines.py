@@ -33,22 +33,30 @@ def timed_out(message: str) -> UpstreamTimedOut:
 
 
 class Watch:
-    """Interrupts whoever waits within it when nothing came for `idle` seconds, or the end is due.
+    """Interrupts whoever waits within it when an answer does not begin, nothing came for a while, or the end is due.
 
     `with watch:` around each wait costs two clock readings and no timer: one handle of the loop looks now and
     then at when the running wait began. Time in which nobody waits is the reader's own and does not count as idle.
     """
 
-    def __init__(self, *, idle: float, end: float) -> None:
-        """`end` by the running loop's clock."""
+    def __init__(self, *, first: float | None = None, idle: float, end: float) -> None:
+        """`first` and `idle` in seconds, `end` by the running loop's clock. None: the answer has begun."""
         self._loop = asyncio.get_running_loop()
+        self._is_begun = first is None
+        self._patience = idle if first is None else first
         self._idle = idle
         self._end = end
         self._waiter: asyncio.Task[object] | None = None
-        self._since = self._loop.time()
+        self._since = 0.0
         self._interrupted = False
         self._cancelling = 0
-        self._handle: asyncio.TimerHandle | None = self._loop.call_at(min(self._since + idle, end), self._look)
+        self._handle: asyncio.TimerHandle | None = None
+        self._looks_at = end
+
+    def begun(self) -> None:
+        """The answer has: from now on its pieces are waited for."""
+        self._is_begun = True
+        self._patience = self._idle
 
     def stop(self) -> None:
         if self._handle is not None:
@@ -59,9 +67,14 @@ class Watch:
         """Begin a wait. Raises UpstreamTimedOut where the end has passed meanwhile."""
         self._since = self._loop.time()
         if self._since >= self._end:
-            raise timed_out("The upstream's answer took too long.")
-        self._waiter = asyncio.current_task()
+            raise timed_out(self._told(self._since))
+        # By its loop: without, Python 3.11 asks the system for the process's number each time.
+        self._waiter = asyncio.current_task(self._loop)
         self._cancelling = 0 if self._waiter is None else self._waiter.cancelling()
+        due = self._since + self._patience
+        if self._handle is None or due < self._looks_at:
+            self.stop()
+            self._look_at(min(due, self._end))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         waiter, self._waiter = self._waiter, None
@@ -70,16 +83,24 @@ class Watch:
         self._interrupted = False
         # Somebody else's cancellation, asked for at the same moment, goes first: it is not ours to swallow.
         if waiter.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            is_late = self._loop.time() >= self._end
-            message = "The upstream's answer took too long." if is_late else "The upstream stopped answering."
-            raise timed_out(message) from error
+            raise timed_out(self._told(self._loop.time())) from error
+
+    def _told(self, now: float) -> str:
+        """What has gone on for too long."""
+        if not self._is_begun:
+            return "The upstream did not answer in time."
+        return "The upstream's answer took too long." if now >= self._end else "The upstream stopped answering."
+
+    def _look_at(self, due: float) -> None:
+        self._looks_at = due
+        self._handle = self._loop.call_at(due, self._look)
 
     def _look(self) -> None:
         now = self._loop.time()
         since = now if self._waiter is None else self._since
-        due = min(since + self._idle, self._end)
+        due = min(since + self._patience, self._end)
         if due > now:
-            self._handle = self._loop.call_at(due, self._look)
+            self._look_at(due)
             return
         self._handle = None
         if self._waiter is not None:

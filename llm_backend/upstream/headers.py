@@ -1,6 +1,6 @@
 """Which headers pass this server, and which way: allow-lists, so that a new header of either side stays outside."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 UP = frozenset({"accept", "openai-beta", "x-client-request-id", "user-agent"})
 UP_PREFIX = "x-stainless-"
@@ -19,7 +19,11 @@ DOWN_PREFIX = "x-ratelimit-"
 
 def passed_up(client_headers: Mapping[str, str]) -> dict[str, str]:
     """Of a client's headers those that an upstream may see, lower case; never credentials, cookies or addresses."""
-    return {name: value for name, value in _sound(client_headers) if name in UP or name.startswith(UP_PREFIX)}
+    return {
+        key: value
+        for name, value in client_headers.items()
+        if ((key := name.lower()) in UP or key.startswith(UP_PREFIX)) and _is_sound(name + value)
+    }
 
 
 def passed_down(upstream_headers: Mapping[str, str]) -> dict[str, str]:
@@ -28,14 +32,14 @@ def passed_down(upstream_headers: Mapping[str, str]) -> dict[str, str]:
     A value beyond ASCII is dropped too: not every server could send it.
     """
     return {
-        name: value
-        for name, value in _sound(upstream_headers)
-        if value.isascii() and (name in DOWN or name.startswith(DOWN_PREFIX))
+        key: value
+        for name, value in upstream_headers.items()
+        if ((key := name.lower()) in DOWN or key.startswith(DOWN_PREFIX))
+        and value.isascii()
+        and _is_sound(name + value)
     }
 
 
-def _sound(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the headers that cannot break a line: a value with a control character is dropped, not repaired."""
-    for name, value in headers.items():
-        if (name + value).replace("\t", "").isprintable():
-            yield name.lower(), value
+def _is_sound(header: str) -> bool:
+    """Whether it cannot break a line: one with a control character is dropped, not repaired."""
+    return header.isprintable() or header.replace("\t", "").isprintable()

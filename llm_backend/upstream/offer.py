@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import is_not
+from typing import Generic, TypeVar
 
 from llm_backend.errors import InvalidRequest, Json, ModelNotFound, PermissionDenied
 from llm_backend.model_ids import RULE, is_model_id, seems_to_chat
@@ -9,6 +11,8 @@ from llm_backend.upstream.listing import Listing
 from llm_backend.upstream.models import Model
 from llm_backend.upstream.routing import Plan, Route, StickyKey, preferred
 from llm_backend.upstream.upstream import Upstream
+
+T = TypeVar("T")
 
 CHATBOT_UI_MODELS = ("gpt-3.5-turbo", "gpt-35-turbo", "gpt-4", "gpt-4-32k")
 """The only ids that chatbot-ui offers its users; it shows nothing where none of them is listed."""
@@ -40,6 +44,8 @@ class Offer:
         self._wild = sorted((model for model in every if model.is_wild), key=lambda model: -len(model.name))
         self._aliases = aliases
         self.default_model = default_model
+        self._joined = _Kept[Mapping[str, Json]]()
+        self._named = _Kept[Mapping[str, Json]]()
         self._check(every)
 
     async def plan(self, name: str, allows: Allows, sticky: StickyKey) -> Plan:
@@ -70,12 +76,31 @@ class Offer:
             raise no_such_model(name)
         return target
 
-    async def listed(self, allows: Allows) -> Sequence[Json]:
-        """All models and aliases that may be named, as OpenAI's `Model` objects. Raises as `Catalogue.list`."""
-        shown = await self._shown()
-        aliases = await self._all_aliases()
-        named = shown | {name: self._alias_view(name, shown.get(to)) for name, to in aliases.items()}
-        return [view for name, view in named.items() if allows(name)]
+    async def listed(self) -> Mapping[str, Json]:
+        """All models and aliases by their ids, as OpenAI's `Model` objects. Raises as `Catalogue.list`.
+
+        Made once for as long as the upstreams' lists stay: there may be thousands, of which a request asks for one.
+        """
+        lists = [await listing.known() for listing in self._shown_lists]
+        named = self._named.of(lists)
+        if named is None:
+            shown = await self._shown()
+            aliases = await self._all_aliases()
+            named = shown | {name: self._alias_view(name, shown.get(to)) for name, to in aliases.items()}
+            self._named.keep(lists, named)
+        return named
+
+    @property
+    def _shown_lists(self) -> Iterable[Listing]:
+        """Those of which anything may be listed here."""
+        if not self._is_configured:
+            return self._listings.values()
+        return [
+            self._listings[upstream]
+            for upstream in dict.fromkeys(
+                self._upstream(target.upstream) for model in self._wild for target in model.targets
+            )
+        ]
 
     @property
     def _is_configured(self) -> bool:
@@ -112,15 +137,20 @@ class Offer:
         """Whose model that is, where none is configured: the first that lists it, else the first of all."""
         if len(self._listings) == 1:
             return self._usual
-        await self._every_list()
-        lists = [(upstream, await listing.known() or {}) for upstream, listing in self._listings.items()]
-        return next((upstream for upstream, models in lists if name in models), self._usual)
+        lists = zip(self._listings, await self._lists(), strict=True)
+        return next((upstream for upstream, models in lists if name in (models or {})), self._usual)
+
+    async def _lists(self) -> Sequence[Mapping[str, Json] | None]:
+        """The upstreams' lists, in order; None of one that was never able to say."""
+        return await asyncio.gather(*(listing.known() for listing in self._listings.values()))
 
     async def _every_list(self) -> Mapping[str, Json] | None:
         """Join the upstreams' lists, of a name the first; None where none of them was ever able to say."""
-        lists = await asyncio.gather(*(listing.known() for listing in self._listings.values()))
+        lists = await self._lists()
         known = [models for models in lists if models is not None]
-        return _joined(known) if known else None
+        if not known:
+            return None
+        return self._joined.of(lists) or self._joined.keep(lists, _joined(known))
 
     async def _shown(self) -> dict[str, Json]:
         """Collect the models under their own names; an alias that was configured hides a model of the same name."""
@@ -192,6 +222,24 @@ class Offer:
         if "echo" in listed:
             return "echo"
         return next(filter(seems_to_chat, listed), None)
+
+
+class _Kept(Generic[T]):
+    """What was made of some lists: good for as long as they are the very same."""
+
+    def __init__(self) -> None:
+        self._lists: Sequence[object] | None = None
+
+    def of(self, lists: Sequence[object]) -> T | None:
+        """What was made of these; None where they are others."""
+        known = self._lists
+        if known is None or len(known) != len(lists) or any(map(is_not, known, lists)):
+            return None
+        return self._made
+
+    def keep(self, lists: Sequence[object], made: T) -> T:
+        self._lists, self._made = lists, made
+        return made
 
 
 def no_such_model(model: str) -> ModelNotFound:

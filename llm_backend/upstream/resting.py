@@ -31,6 +31,8 @@ class Rests:
 
     def hold(self, model: str) -> bool:
         """Whether it is left out now, for `model`."""
+        if not self._until:
+            return False
         now = self._clock()
         return any(self._until.get(name, now) > now for name in (WHOLE, model))
 

@@ -1,10 +1,10 @@
 """Where a request goes: whom of several to ask first, and whom after a failure."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from math import log
 from random import random
+from typing import NamedTuple
 
 from llm_backend.errors import (
     InvalidRequest,
@@ -36,8 +36,7 @@ StickyKey = Callable[[], bytes | None]
 """What requests have in common that are best answered by the same upstream; None where there is nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """Where one request goes."""
 
     upstream: Upstream

@@ -3,16 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from math import inf
 from typing import Self
 
 import orjson
 
 from llm_backend import json_text
 from llm_backend.errors import Json, UpstreamFailed, UpstreamInvalid
-from llm_backend.upstream.bodies import beginning, whole
+from llm_backend.upstream.bodies import BODY_LIMIT, beginning, bounded, whole
 from llm_backend.upstream.circuit import Attempt, Circuit
-from llm_backend.upstream.deadlines import Timeouts, Watch, timed_out
+from llm_backend.upstream.deadlines import Timeouts, Watch
 from llm_backend.upstream.refusals import Refusals
 from llm_backend.upstream.resting import Rests
 from llm_backend.upstream.retries import Retries
@@ -117,19 +116,25 @@ class Upstream:
             await self._transport.close()
 
     async def _answer(self, call: Outbound, attempt: Attempt) -> "GuardedReply":
-        now = asyncio.get_running_loop().time()
-        end = min(now + self._timeouts.to_end(stream=call.stream), inf if call.deadline is None else call.deadline)
+        end = asyncio.get_running_loop().time() + self._timeouts.to_end(stream=call.stream)
+        watch = Watch(
+            first=self._timeouts.to_first_byte(stream=call.stream),
+            idle=self._timeouts.idle,
+            end=end if call.deadline is None else min(end, call.deadline),
+        )
         try:
-            async with asyncio.timeout_at(min(now + self._timeouts.to_first_byte(stream=call.stream), end)):
+            with watch:
                 reply = await self._transport.send(call)
-        except TimeoutError as error:
-            raise timed_out("The upstream did not answer in time.") from error
-        try:
-            await self._check(call, reply)
+            watch.begun()
+            try:
+                await self._check(call, reply)
+            except BaseException:
+                await reply.close()
+                raise
         except BaseException:
-            await reply.close()
+            watch.stop()
             raise
-        return GuardedReply(reply, Watch(idle=self._timeouts.idle, end=end), attempt, self._ended)
+        return GuardedReply(reply, watch, attempt, self._ended)
 
     async def _check(self, call: Outbound, reply: Reply) -> None:
         """Raise UpstreamFailed where `reply` is not what was asked for."""
@@ -164,7 +169,7 @@ class GuardedReply:
         self._reply = reply
         self._ended = ended
         self._is_closed = False
-        self._chunks = reply.chunks()
+        self._next = reply.chunks().__anext__
         self._watch = watch
         self._attempt = attempt
 
@@ -176,13 +181,16 @@ class GuardedReply:
     def headers(self) -> Mapping[str, str]:
         return self._reply.headers
 
-    async def read(self) -> bytes:
-        """Read the whole body. Raises UpstreamInvalid above 16 MiB."""
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
         try:
-            return await whole(self)
+            body = self._reply.arrived()
+            return await whole(self, limit) if body is None else bounded(body, limit)
         except UpstreamFailed:
             await self.close()
             raise
+
+    def arrived(self) -> bytes | None:
+        return self._reply.arrived()
 
     def chunks(self) -> AsyncIterator[bytes]:
         return self
@@ -193,7 +201,7 @@ class GuardedReply:
     async def __anext__(self) -> bytes:
         try:
             with self._watch:
-                return await anext(self._chunks)
+                return await self._next()
         except StopAsyncIteration:
             self._watch.stop()
             raise

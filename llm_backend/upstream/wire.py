@@ -1,14 +1,14 @@
 """What passes between this server and whoever answers: the same for a real upstream and for echo."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from typing import Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
+from llm_backend.upstream.bodies import BODY_LIMIT
 from llm_backend.upstream.forms import Form
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """One call to an upstream."""
 
     method: str
@@ -17,7 +17,7 @@ class Outbound:
     body: bytes | Form | None = None
     """JSON of our own serialisation, or a form, which whoever asks closes; None on a GET."""
     stream: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
     """Those of the client that are passed up, already filtered, lower case."""
     deadline: float | None = None
     """When the answer has to be over, by the running loop's clock, where that is sooner than our own limit."""
@@ -43,8 +43,12 @@ class Reply(Protocol):
         """All headers the upstream sent, lower case."""
         ...
 
-    async def read(self) -> bytes:
-        """The whole body, bounded."""
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        """The whole body. Raises UpstreamInvalid where it passes `limit` bytes."""
+        ...
+
+    def arrived(self) -> bytes | None:
+        """The whole body, where all of it is here and none of it was read; None where it is on its way, or will be."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:

@@ -9,7 +9,7 @@ import typer
 import yaml
 from typer.core import TyperGroup
 
-from llm_backend.settings.sources import ALIASES, CONFIG, FROM_FILES, VARIABLES
+from llm_backend.settings.variables import ALIASES, CONFIG, FROM_FILES, VARIABLES
 
 ROOT = Path(__file__).parents[2]
 USER = 10001
@@ -43,7 +43,7 @@ def served_paths() -> set[str]:
 
 def is_command(arguments: list[str]) -> bool:
     """Whether `llm-backend` has the command that `arguments` name."""
-    from llm_backend.__main__ import program  # noqa: PLC0415 (the whole server; few tests ask)
+    from llm_backend.cli.program import program  # noqa: PLC0415 (the whole server; few tests ask)
 
     command: Any = typer.main.get_command(program)
     for argument in arguments:

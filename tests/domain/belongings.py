@@ -1,6 +1,5 @@
 """An account with something of every kind, and what a test asks of the books afterwards."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -38,7 +37,7 @@ async def used(database: Database, account_id: int, period_id: int, attempt_id: 
     record = a_record(account_id, attempt_id=attempt_id, account_period_id=period_id, end_user=end_user)
     # A day each, so that none of them is in the way of another.
     hours = timedelta(days=int(attempt_id.rpartition("-")[2]))
-    record = replace(record, started_at=NOON + hours, ended_at=NOON + hours)
+    record = record._replace(started_at=NOON + hours, ended_at=NOON + hours)
     async with database.begin() as session:
         await parrot.enter(session, record, NOON)
         await budgets.charge(session, period_id, record.total_tokens, record.cost_microusd)

@@ -1,6 +1,6 @@
 """A ledger on a database of its own, for tests, and what it has in its books."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import func, select
@@ -47,7 +47,7 @@ class Books:
         ask = Ask(prompt, tokens - prompt, least_output_tokens=tokens - prompt)
         attempt = uuid7(SystemClock().now())
         usual = Reserve(attempt, self.account.id, None, "echo", ask, prompt, self.details().as_json())
-        return replace(usual, **different)
+        return usual._replace(**different)
 
     def details(self) -> Details:
         return Details(
@@ -60,7 +60,7 @@ class Books:
         record = self.details().record(
             attempt_id, Usage(prompt, completion, raw=raw), "reported", Ending("completed"), NOON
         )
-        return Settle(replace(record, **different))
+        return Settle(record._replace(**different))
 
     async def reserved(self, tokens: int = 10, **different: Any) -> str:
         """The attempt of a reservation that was granted."""

@@ -5,7 +5,8 @@ import pytest
 from sqlalchemy import text
 
 from llm_backend.domain import keys as keys_module
-from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
+from llm_backend.domain.authentication import REMEMBERED_SECONDS, AdminToken, Authentication, OpenDoor
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.key_text import make_key
 from llm_backend.errors import DatabaseUnavailable, LLMBackendError, Unauthenticated
 from llm_backend.storage import schema
@@ -64,19 +65,33 @@ async def refusal(authentication: Authentication, token: str | None) -> object:
     return refused.value.envelope()
 
 
+def lookups(asked: list[str]) -> list[str]:
+    """Of all statements those that look for a key; that one was used is written beside."""
+    return [one for one in asked if one.startswith("SELECT") and "api_key" in one]
+
+
 async def test_a_good_key_asks_the_database_once_a_second(parts: Parts, asked: list[str]) -> None:
     _, made = await parts.alice()
     callers = [await parts.authentication.account(made.text) for _ in range(5)]
     parts.clock.advance(0.999)
     callers.append(await parts.authentication.account(made.text))
-    asked_within_the_second = len([one for one in asked if "api_key" in one])
+    asked_within_the_second = len(lookups(asked))
 
     parts.clock.advance(0.001)
     callers.append(await parts.authentication.account(made.text))
 
     assert len(set(callers)) == 1
     assert asked_within_the_second == 1
-    assert len([one for one in asked if "api_key" in one]) == 2
+    assert len(lookups(asked)) == 2
+
+
+async def test_many_who_come_with_one_key_at_once_ask_the_database_once(parts: Parts, asked: list[str]) -> None:
+    _, made = await parts.alice()
+
+    callers = await asyncio.gather(*(parts.authentication.account(made.text) for _ in range(5)))
+
+    assert len(set(callers)) == 1
+    assert len(lookups(asked)) == 1
 
 
 async def test_a_made_up_key_of_the_right_shape_asks_the_database_once_a_second(parts: Parts, asked: list[str]) -> None:
@@ -108,6 +123,45 @@ async def test_a_closed_accounts_key_that_was_just_used_is_refused_once_forgotte
     await parts.accounts.close(alice.id)
 
     parts.authentication.forget()
+
+    assert not await parts.authentication.recognises(made.text)
+
+
+async def test_what_was_asked_before_a_revocation_is_not_remembered_after_it(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, made = await parts.alice()
+    found, goes_on, ask = asyncio.Event(), asyncio.Event(), parts.keys.authenticate
+
+    async def held_back(public_id: str, digest: bytes) -> Caller:
+        caller = await ask(public_id, digest)
+        found.set()
+        await goes_on.wait()
+        return caller
+
+    monkeypatch.setattr(parts.keys, "authenticate", held_back)
+    earlier = asyncio.create_task(parts.authentication.account(made.text))
+    await found.wait()
+    await parts.keys.revoke(made.key.public_id)
+    parts.authentication.forget()
+    goes_on.set()
+    await earlier
+
+    assert not await parts.authentication.recognises(made.text)
+
+
+async def test_what_is_remembered_is_as_old_as_the_question(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, made = await parts.alice()
+    ask = parts.keys.authenticate
+
+    async def late(public_id: str, digest: bytes) -> Caller:
+        caller = await ask(public_id, digest)
+        parts.clock.advance(REMEMBERED_SECONDS)
+        return caller
+
+    monkeypatch.setattr(parts.keys, "authenticate", late)
+    await parts.authentication.account(made.text)
+    await parts.keys.revoke(made.key.public_id)
 
     assert not await parts.authentication.recognises(made.text)
 
@@ -170,6 +224,7 @@ async def test_an_outage_is_said_and_not_remembered(parts: Parts) -> None:
 async def test_a_request_that_leaves_while_its_key_is_looked_up_leaves_the_database_whole(parts: Parts) -> None:
     _, made = await parts.alice()
     for _ in range(20):
+        parts.authentication.forget()
         request = asyncio.create_task(parts.authentication.account(made.text))
         await asyncio.sleep(0)
         request.cancel()

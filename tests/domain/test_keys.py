@@ -1,6 +1,7 @@
 import asyncio
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from llm_backend.domain.keys import Keys, NewKey
 from llm_backend.domain.secrets import Secrets
 from llm_backend.errors import InvalidRequest, NotFound, Unauthenticated
 from llm_backend.storage import keys as storage
+from llm_backend.storage.driver import Plan
 from tests.domain.parts import Parts
 
 
@@ -212,11 +214,34 @@ async def test_a_day_that_was_kept_never_goes_back(parts: Parts) -> None:
     alice, made = await parts.alice()
     today = parts.clock.now().date()
 
-    async with parts.database.begin() as session:
-        await storage.note_use(session, made.key.public_id, today)
-        await storage.note_use(session, made.key.public_id, today - timedelta(days=1))
+    for day in (today, today - timedelta(days=1)):
+        await parts.database.write(storage.noting([made.key.public_id], day, is_sqlite=parts.database.is_sqlite))
 
     assert [key.last_used_on for key in await parts.keys.of_account(alice.id)] == [today]
+
+
+async def test_many_keys_used_at_once_are_read_and_noted_in_few_turns(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, _ = await parts.alice()
+    made = [await parts.keys.create(alice.id) for _ in range(100)]
+    turns = {"read": 0, "write": 0}
+    for way, original in (("read", parts.database.read), ("write", parts.database.write)):
+
+        def counted(plan: Plan[Any], way: str = way, original: Any = original) -> Any:
+            turns[way] += 1
+            return original(plan)
+
+        monkeypatch.setattr(parts.database, way, counted)
+    callers = await asyncio.gather(
+        *(parts.keys.authenticate(new.key.public_id, parts.keys.digest(new.text)) for new in made)
+    )
+    await parts.database.settled()
+
+    assert [caller.key_id for caller in callers] == [new.key.public_id for new in made]
+    used = [key.public_id for key in await parts.keys.of_account(alice.id) if key.last_used_on]
+    assert sorted(used) == sorted(new.key.public_id for new in made)
+    assert turns == {"read": 1, "write": 1}
 
 
 async def test_a_key_for_no_account_or_a_closed_one_is_not_made(parts: Parts) -> None:

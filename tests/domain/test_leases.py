@@ -133,7 +133,7 @@ async def test_what_is_sold_by_the_piece_is_charged_of_what_was_sent_and_correct
 ) -> None:
     books, metrics = await Books.of(database), Metrics()
     metering = Metering(books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics)
-    sold = replace(books.details(), units=Units(seconds=7), price=Price(seconds_microusd=2_000_000))
+    sold = books.details()._replace(units=Units(seconds=7), price=Price(seconds_microusd=2_000_000))
     attempt = await books.reserved(30, details=sold.as_json())
     await _outlives(database)
 

@@ -1,7 +1,6 @@
 """The ledger: what it lets through, what it charges, and that both happen once."""
 
 import asyncio
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.domain.entries import Done, Granted, Void
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import accounts
+from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
 from llm_backend.storage.tables import budget, budget_period, webhook_event
 from tests.domain.booked import Books
@@ -78,12 +78,34 @@ async def test_one_entry_that_breaks_the_transaction_breaks_none_of_those_beside
     books = await Books.of(database, token_limit=1000)
     attempts = [await books.reserved() for _ in range(9)]
     entries = [books.settles(attempt) for attempt in attempts]
-    entries[4] = replace(entries[4], record=replace(entries[4].record, **BROKEN))
+    entries[4] = entries[4]._replace(record=entries[4].record._replace(**BROKEN))
 
     outcomes = await asyncio.gather(*map(books.ledger.enter, entries), return_exceptions=True)
 
     assert [isinstance(outcome, Done) for outcome in outcomes] == [index != 4 for index in range(9)]
     assert await books.sums() == (40, 10)
+
+
+async def test_who_else_writes_has_a_turn_however_many_entries_come(database: Database) -> None:
+    books = await Books.of(database)
+    others: list[Account] = []
+    most = 50
+
+    async def keep_coming(later: int) -> None:
+        await ticks(later)
+        for _ in range(most):
+            if not others:
+                await books.ledger.enter(books.settles(await books.reserved()))
+
+    async def write(later: int) -> None:
+        await ticks(later)
+        async with database.begin() as session:
+            others.append(await accounts.add(session, "bob", NOON))
+
+    # Half of them come while the transaction of the others runs: there is always somebody who waits.
+    await asyncio.gather(*(keep_coming(later) for later in (0, 4) * 4), write(2))
+
+    assert len(await books.records()) < most
 
 
 async def test_what_is_written_with_a_settlement_is_written_with_it_or_not_at_all(database: Database) -> None:
@@ -95,7 +117,7 @@ async def test_what_is_written_with_a_settlement_is_written_with_it_or_not_at_al
         raise ValueError("poisoned")
 
     with pytest.raises(ValueError, match="poisoned"):
-        await books.ledger.enter(replace(books.settles(attempt), also=fails))
+        await books.ledger.enter(books.settles(attempt)._replace(also=fails))
 
     assert await books.sums() == (0, 10)
     async with database.reading() as session:
@@ -139,13 +161,13 @@ async def test_more_than_was_reserved_is_charged_and_flagged(database: Database)
 async def test_what_overshoots_is_let_in_with_anything_left_and_refused_with_nothing(database: Database) -> None:
     books = await Books.of(database, token_limit=10)
     entry = books.asks(1000)
-    overshoots = replace(entry, ask=replace(entry.ask, overshoots=True))
+    overshoots = entry._replace(ask=entry.ask._replace(overshoots=True))
 
     granted = await books.ledger.reserve(overshoots)
     await books.ledger.enter(books.settles(entry.attempt_id, 400, 400))
     late = books.asks(1000)
     with pytest.raises(BudgetExhausted) as refused:
-        await books.ledger.reserve(replace(late, ask=replace(late.ask, overshoots=True)))
+        await books.ledger.reserve(late._replace(ask=late.ask._replace(overshoots=True)))
 
     assert (granted.grant.reserved_tokens, granted.grant.output_tokens) == (10, 667)
     assert await books.sums() == (800, 0)
@@ -155,7 +177,7 @@ async def test_what_overshoots_is_let_in_with_anything_left_and_refused_with_not
 async def test_what_may_be_shortened_gets_what_is_left(database: Database) -> None:
     books = await Books.of(database, token_limit=50)
     entry = books.asks(1000)
-    flexible = replace(entry, ask=replace(entry.ask, prompt_tokens=20, choices=2, least_output_tokens=1))
+    flexible = entry._replace(ask=entry.ask._replace(prompt_tokens=20, choices=2, least_output_tokens=1))
 
     granted = await books.ledger.reserve(flexible)
 
@@ -215,3 +237,9 @@ async def _bounds(books: Books, subject: str, tokens: int) -> None:
     async with books.database.begin() as session:
         made = budget.insert().values(account_id=books.account.id, subject=subject, token_limit=tokens, created_at=NOON)
         await session.execute(made)
+
+
+async def ticks(count: int) -> None:
+    """Let everyone who can go on do so, so many times."""
+    for _ in range(count):
+        await asyncio.sleep(0)

@@ -34,7 +34,6 @@ def limits(clock: SetClock) -> Limits:
 
 
 def asked(
-    request_id: str = "1",
     *,
     tokens: int = 10,
     key_id: str | None = "k",
@@ -42,7 +41,7 @@ def asked(
     of_account: Allowance = NONE,
     of_model: Allowance = NONE,
 ) -> Asked:
-    return Asked(request_id, 7, key_id, "gpt:4o", tokens, of_key, of_account, of_model)
+    return Asked(7, key_id, "gpt:4o", tokens, of_key, of_account, of_model)
 
 
 async def refusal(limits: Limits, request: Asked) -> RateLimited:
@@ -80,11 +79,11 @@ async def test_the_headers_tell_of_the_bucket_that_has_least_left(limits: Limits
 
 async def test_too_many_requests_are_told_when_to_come_again(limits: Limits, clock: SetClock) -> None:
     of_account = Allowance(requests_per_minute=4)
-    for n in range(4):
-        await limits.admit(asked(str(n), of_account=of_account))
+    for _ in range(4):
+        await limits.admit(asked(of_account=of_account))
     clock.advance(1)
 
-    answer = render(await refusal(limits, asked("5", of_account=of_account)), "req-1")
+    answer = render(await refusal(limits, asked(of_account=of_account)), "req-1")
 
     assert answer.status_code == 429
     assert answer.headers["retry-after"] == "14"
@@ -97,14 +96,14 @@ async def test_too_many_requests_are_told_when_to_come_again(limits: Limits, clo
         b'Please try again in 14s.", "type": "requests", "param": null, "code": "rate_limit_exceeded"}}'
     )
     clock.advance(14)
-    await limits.admit(asked("6", of_account=of_account))
+    await limits.admit(asked(of_account=of_account))
 
 
 async def test_too_many_tokens_are_of_the_type_tokens(limits: Limits) -> None:
     of_key = Allowance(tokens_per_minute=60)
-    await limits.admit(asked("1", tokens=60, of_key=of_key))
+    await limits.admit(asked(tokens=60, of_key=of_key))
 
-    error = await refusal(limits, asked("2", tokens=30, of_key=of_key))
+    error = await refusal(limits, asked(tokens=30, of_key=of_key))
 
     assert (error.type, error.code, error.retry_after_seconds) == ("tokens", "rate_limit_exceeded", 30)
 
@@ -126,30 +125,30 @@ async def test_what_never_fits_is_refused_for_good(limits: Limits, allowance: Al
 
 async def test_a_slot_is_free_when_its_request_ends(limits: Limits) -> None:
     of_key = Allowance(concurrent_requests=1)
-    permit = await limits.admit(asked("1", of_key=of_key))
-    error = await refusal(limits, asked("2", of_key=of_key))
+    permit = await limits.admit(asked(of_key=of_key))
+    error = await refusal(limits, asked(of_key=of_key))
 
     await permit.settle(0)
 
     assert (error.type, error.retry_after_seconds) == ("requests", 1)
-    await limits.admit(asked("3", of_key=of_key))
+    await limits.admit(asked(of_key=of_key))
 
 
 async def test_tokens_that_were_not_used_are_there_again(limits: Limits) -> None:
     of_key = Allowance(tokens_per_minute=100)
-    permit = await limits.admit(asked("1", tokens=100, of_key=of_key))
+    permit = await limits.admit(asked(tokens=100, of_key=of_key))
 
     await permit.settle(30)
     await permit.settle(0)
 
-    assert (await limits.admit(asked("2", tokens=70, of_key=of_key))).headers["x-ratelimit-remaining-tokens"] == "0"
+    assert (await limits.admit(asked(tokens=70, of_key=of_key))).headers["x-ratelimit-remaining-tokens"] == "0"
 
 
 async def test_each_key_has_the_servers_limit_unless_it_has_its_own(clock: SetClock) -> None:
     limits = Limits(BucketsHere(clock.monotonic), Metrics(), Allowance(requests_per_minute=1))
     for key_id in ("a", "b", None):
-        await limits.admit(asked(f"of {key_id}", key_id=key_id))
-        await refusal(limits, asked("again", key_id=key_id))
+        await limits.admit(asked(key_id=key_id))
+        await refusal(limits, asked(key_id=key_id))
 
     own = Allowance(requests_per_minute=5)
     assert (await limits.admit(asked(key_id="c", of_key=own))).headers["x-ratelimit-remaining-requests"] == "4"
@@ -169,7 +168,7 @@ async def test_where_limits_may_not_fail_open_nothing_that_is_limited_passes(awa
 
     answer = render(caught.value, "req-1")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    await away.admit(asked("2"))
+    await away.admit(asked())
 
 
 @ON_SQLITE

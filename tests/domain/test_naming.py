@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llm_backend.domain.naming import Named, Naming, made
+from llm_backend.domain.naming import Look, Named, Naming, made
 from llm_backend.errors import Json
 
 NAMING = Naming(
@@ -37,6 +39,26 @@ NAMING = Naming(
 )
 def test_what_a_body_names_is_found_wherever_it_stands(body: Json, found: list[Named]) -> None:
     assert list(NAMING.found(body)) == found
+
+
+WORDS = ["file_id", "file_ids", "prompt", "input", "metadata", "id", "type", "item_reference", "content", "x"]
+BODIES = st.recursive(
+    st.sampled_from([*WORDS, None, 5]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(BODIES)
+def test_where_a_look_sees_nothing_nothing_is_named(body: Json) -> None:
+    assert Look(NAMING).sees(body) or not list(NAMING.found(body))
+
+
+@pytest.mark.parametrize(
+    "body", [{"prompt": "Say file_id"}, {"messages": [{"content": '"file_id"'}]}, {"n": 1}, None, "a"]
+)
+def test_a_look_sees_nothing_in_the_words_of_a_body(body: Json) -> None:
+    assert not Look(NAMING).sees(body)
 
 
 def test_what_an_answer_made_is_found_where_it_is_told() -> None:

@@ -95,13 +95,13 @@ async def test_nobody_is_given_what_is_anothers_already(ownership: Ownership) ->
 
 async def test_what_is_gone_is_forgotten_with_what_went_with_it(ownership: Ownership) -> None:
     await ownership.forget(BOB, "openai", "vs-a")
-    assert await ownership.count(ALICE, "openai", "vector_stores") == 1
+    assert await ownership.count(ALICE, "openai", "vector_stores", 10) == 1
 
     await ownership.forget(ALICE, "openai", "vs-a")
 
-    assert await ownership.count(ALICE, "openai", "vector_stores") == 0
-    assert await ownership.count(ALICE, "openai", "vector_stores.file_batches") == 0
-    assert await ownership.count(ALICE, "openai", "files") == 1
+    assert await ownership.count(ALICE, "openai", "vector_stores", 10) == 0
+    assert await ownership.count(ALICE, "openai", "vector_stores.file_batches", 10) == 0
+    assert await ownership.count(ALICE, "openai", "files", 10) == 1
 
 
 async def test_one_tenant_may_name_what_nobody_is_known_to_have_made(parts: Parts, ownership: Ownership) -> None:

@@ -1,7 +1,5 @@
 """What an upstream reports, believed or not, and what it costs."""
 
-from dataclasses import asdict
-
 import orjson
 import pytest
 from hypothesis import given, settings
@@ -284,7 +282,7 @@ def test_nothing_costs_more_than_the_most(
         image_prompt_tokens=given[2],
         reasoning_tokens=made[0],
         audio_completion_tokens=made[1],
-        **asdict(sold),
+        **sold._asdict(),
     )
 
     assert 0 <= price.of(usage) <= price.most(sum(given) + further[0], sum(made) + further[1], sold)

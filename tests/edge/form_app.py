@@ -24,7 +24,8 @@ from llm_backend.edge.call import Call
 from llm_backend.edge.cors import Cors
 from llm_backend.edge.guard import Bounds, Guard, Patience
 from llm_backend.edge.rewriting import Rewriting
-from llm_backend.edge.server import Serving, server
+from llm_backend.edge.server import server
+from llm_backend.edge.serving import Serving
 from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import Json, NotServed
 from llm_backend.upstream.client import HttpTransport

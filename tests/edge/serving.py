@@ -8,7 +8,7 @@ from typing import cast
 
 from llm_backend.edge import workers
 from llm_backend.edge.admission import Edge
-from llm_backend.edge.server import Parser, ServerTimes, Serving
+from llm_backend.edge.serving import Parser, ServerTimes, Serving
 from tests.edge.small_app import Small
 
 

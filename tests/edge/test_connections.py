@@ -2,10 +2,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from llm_backend.edge.connections import ConnectionLimits
+from llm_backend.edge.connections import Head
 from llm_backend.edge.guard import Patience
-from llm_backend.edge.server import Parser, Server, ServerTimes, Serving
+from llm_backend.edge.server import Server
+from llm_backend.edge.serving import ConnectionLimits, Parser, ServerTimes, Serving
+from llm_backend.errors import InvalidRequest
 from tests.edge.small_app import Small
 from tests.edge.wire import GOOD, Wire, running, wire
 
@@ -158,3 +162,33 @@ def _read_to_first_event(client: Wire) -> None:
     while client.line() != b"\r\n":
         pass
     assert client.chunk() == b"data: first\n\n"
+
+
+PIECES = (
+    b"GET / HTTP/1.1",
+    b"Host: here",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b" ",
+    b"\t",
+    b"\x00",
+    b"\x7f",
+    b"a",
+    b"content-length: 1",
+    b",",
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=12).map(b"".join))
+def test_a_head_that_comes_at_once_is_judged_as_one_that_comes_byte_by_byte(data: bytes) -> None:
+    assert _judged([data]) == _judged([data[at : at + 1] for at in range(len(data))])
+
+
+def _judged(chunks: list[bytes]) -> str:
+    """What the first chunk that decides it says: a head that ends, or what is wrong with it."""
+    seen = Head()
+    try:
+        return "ends" if any(seen.take(chunk) for chunk in chunks) else "goes on"
+    except InvalidRequest as error:
+        return str(error)

@@ -2,9 +2,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from llm_backend.edge.connections import ConnectionLimits
 from llm_backend.edge.guard import Patience
-from llm_backend.edge.server import Parser, Server, Serving
+from llm_backend.edge.server import Server
+from llm_backend.edge.serving import ConnectionLimits, Parser, Serving
 from tests.edge.corpus import EVERY
 from tests.edge.seeds import Seed, head
 from tests.edge.small_app import Small

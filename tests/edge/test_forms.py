@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 from llm_backend.edge.forms import FILES_IN_MEMORY, PARTS, Upload
 from llm_backend.edge.guard import Patience
 from llm_backend.edge.intake import Departed, Intake
-from llm_backend.edge.server import Server, Serving
+from llm_backend.edge.server import Server
+from llm_backend.edge.serving import Serving
 from llm_backend.errors import InvalidForm, Unavailable
 from llm_backend.upstream.forms import Form, Part, Stretch
 from tests.edge.form_app import FORM_LIMIT, PATHS, FormApp

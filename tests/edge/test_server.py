@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_backend.edge.server import Parser
+from llm_backend.edge.serving import Parser
 from tests.edge.wire import GOOD, Wire, wire
 
 STREAM = b"GET /v1/stream HTTP/1.1\r\nHost: here\r\n\r\n"
@@ -165,3 +165,14 @@ def _status(port: int, request: bytes) -> int:
     with wire(port) as client:
         client.send(request)
         return client.answer().status
+
+
+def test_workers_that_cannot_have_their_address_end_with_3_and_say_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-W", "ignore", "-m", "tests.edge.serving", str(port), "httptools", "1", "2"]
+
+        done = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)  # noqa: S603 (ours)
+
+    assert done.returncode == 3
+    assert done.stderr == f"llm-backend: cannot listen on 127.0.0.1:{port}: Address already in use.\n"

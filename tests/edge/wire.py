@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from llm_backend.edge.server import Server, Serving, server
+from llm_backend.edge.server import Server, server
+from llm_backend.edge.serving import Serving
 from tests.edge.form_app import FormApp
 from tests.edge.small_app import Small
 

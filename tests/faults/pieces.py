@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import pairwise
 
+from llm_backend.upstream.bodies import BODY_LIMIT, whole
 from llm_backend.upstream.wire import Outbound
 
 
@@ -38,8 +39,11 @@ class PiecedReply:
     def headers(self) -> Mapping[str, str]:
         return {"content-type": "text/event-stream"}
 
-    async def read(self) -> bytes:
-        return b"".join(self._pieces)
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        return await whole(self.chunks(), limit)
+
+    def arrived(self) -> bytes | None:
+        return None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         for piece in self._pieces:

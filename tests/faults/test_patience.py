@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llm_backend.edge.connections import ConnectionLimits
-from llm_backend.edge.server import Parser
+from llm_backend.edge.serving import ConnectionLimits, Parser
 from tests.databases import ON_SQLITE
 from tests.faults.asking import HELLO, Answered, asked
 from tests.faults.leaving import Client

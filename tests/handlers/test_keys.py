@@ -122,3 +122,19 @@ async def test_a_grace_is_a_day_at_most(running: Running, admin: Admin) -> None:
     path = f"/accounts/{running.account_id}/keys/{public_id_of(running.key)}/rotate"
 
     assert "'grace_seconds'" in await admin.refused("POST", path, {"grace_seconds": 86_401})
+
+
+async def test_keys_are_read_by_page(admin: Admin) -> None:
+    account, other = await admin.account("alice"), await admin.account("bob")
+    path = f"/accounts/{account['id']}/keys"
+    for _ in range(3):
+        await admin.ask("POST", path, {}, 201)
+    every = [key["id"] for key in await admin.ask("GET", path)]
+
+    first = [key["id"] for key in await admin.ask("GET", f"{path}?limit=2")]
+    rest = [key["id"] for key in await admin.ask("GET", f"{path}?limit=1000&after={first[-1]}")]
+
+    assert (first, rest) == (every[:2], every[2:])
+    assert await admin.ask("GET", f"{path}?after={every[-1]}") == []
+    assert await admin.ask("GET", f"{path}?after={public_id_of(other['api_key'])}") == []
+    assert "limit" in await admin.refused("GET", f"{path}?limit=0")

@@ -18,7 +18,7 @@ import asyncpg
 
 from llm_backend import app, parts
 from llm_backend.__main__ import main
-from llm_backend.cli import opening
+from llm_backend.cli import opening, program
 from llm_backend.domain.entries import Entry, Outcome, Settle
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.metering import Metering
@@ -30,7 +30,7 @@ from llm_backend.storage.journal_files import OwnFile
 from llm_backend.streaming.pipe import Pipe
 from llm_backend.upstream.upstream import Upstream
 
-IMPORTED = (aiosqlite, asyncpg, opening, workers)
+IMPORTED = (aiosqlite, asyncpg, opening, program, workers)
 """What a server loads when it starts, loaded before the fork."""
 
 ORDER = Path(os.environ["DYING_ORDER"])
@@ -90,11 +90,11 @@ def in_transactions() -> None:
 
     def dying(self: Transaction) -> Generator[Any, Any, None]:
         yield from original(self)
-        if self._reservations:
+        if self._writes.reservations:
             passes("reserving")
-        if any(record.basis != "crash" for record in self._records):
+        if any(record["basis"] != "crash" for record in self._writes.records):
             passes("settling")
-        if any(record.basis == "crash" for record in self._records):
+        if any(record["basis"] == "crash" for record in self._writes.records):
             passes("sweeping")
             passes("recovering")
 

@@ -18,7 +18,7 @@ from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.entries import Entry, Outcome
 from llm_backend.domain.ledger import Ledger
-from llm_backend.domain.sheet import Sheet
+from llm_backend.domain.sheet import SUMS, Sheet
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import LLMBackendError
@@ -26,6 +26,7 @@ from llm_backend.storage import conversations, invariants
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Hot, Rows, Step, run
 from llm_backend.storage.ledger import Statements
+from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.tables import conversation, reservation
 from llm_backend.storage.usage import UsageRecord
 from llm_backend.streaming.sse import Event, is_done
@@ -83,7 +84,7 @@ def checks_then_acts(patch: pytest.MonkeyPatch) -> None:
     async def together(self: Ledger, entries: Sequence[Entry]) -> list[Outcome]:
         plan = Transaction(self._statements, self.terms, entries).plan()
         async with self._database.begin() as session:
-            step = await run(session, _looking(plan, self._statements._reserve))
+            step = await run(session, _looking(plan))
         await both_have_looked.wait()
         async with self._database.begin() as session:
             return await run(session, _acting(plan, step))
@@ -93,13 +94,13 @@ def checks_then_acts(patch: pytest.MonkeyPatch) -> None:
 
 def decides_as_if_alone(patch: pytest.MonkeyPatch) -> None:
     """Those who are entered together are each measured against the sums before all of them."""
+    ceilings = Sheet.ceilings
 
-    def add(self: Sheet, period_id: int | None, **amounts: int) -> None:
-        if period_id is not None:
-            for name, amount in amounts.items():
-                self._moved[period_id][name] += amount
+    def before(self: Sheet, *of: Any) -> list[Sums] | None:
+        found = ceilings(self, *of)
+        return found and [replace(sums, **dict(zip(SUMS, self._before[sums.id], strict=False))) for sums in found]
 
-    patch.setattr(Sheet, "add", add)
+    patch.setattr(Sheet, "ceilings", before)
 
 
 def settles_twice(patch: pytest.MonkeyPatch) -> None:
@@ -107,7 +108,7 @@ def settles_twice(patch: pytest.MonkeyPatch) -> None:
 
     def again(record: UsageRecord, known: Sequence[Any]) -> UsageRecord | None:
         is_known = any(row.kind == "adjustment" for row in known)
-        return None if is_known else replace(record, kind="adjustment")
+        return None if is_known else record._replace(kind="adjustment")
 
     patch.setattr(transaction, "_adjustment", again)
 
@@ -135,19 +136,19 @@ def leases_by_its_own_clock(patch: pytest.MonkeyPatch) -> None:
 
 def clamps_negatives(patch: pytest.MonkeyPatch) -> None:
     """What was charged too much is never given back."""
-    add = Sheet.add
+    use = Sheet.use
 
-    def clamped(self: Sheet, period_id: int | None, **amounts: int) -> None:
-        add(self, period_id, **{name: max(0, n) if name.startswith("used") else n for name, n in amounts.items()})
+    def clamped(self: Sheet, period_id: int, tokens: int, microusd: int) -> None:
+        use(self, period_id, max(0, tokens), max(0, microusd))
 
-    patch.setattr(Sheet, "add", clamped)
+    patch.setattr(Sheet, "use", clamped)
 
 
 def keeps_what_was_reserved(patch: pytest.MonkeyPatch) -> None:
     """A reservation ends, and what it held back is held back for ever."""
 
-    def let_go(self: Transaction, row: Any, state: str) -> None:
-        self._closed.append({"attempt": row.attempt_id, "to": state})
+    def let_go(self: Transaction, row: Any, _periods: Sequence[int], state: str) -> None:
+        self._writes.closed.append({"attempt": row.attempt_id, "to": state})
 
     patch.setattr(Transaction, "_let_go", let_go)
 
@@ -229,10 +230,10 @@ def counts_what_was_delivered(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(StreamedAnswer, "_pass_on", delivered)
 
 
-def _looking(plan: Any, until: Hot) -> Generator[Step, Rows, Step]:
-    """The steps of a plan up to the one of that statement, which is returned."""
+def _looking(plan: Any) -> Generator[Step, Rows, Step]:
+    """The steps of a plan up to the first that writes, which is returned."""
     step: Step = next(plan)
-    while step[0] is not until:
+    while step[0].text.startswith("SELECT"):
         step = plan.send((yield step))
     return step
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from llm_backend.settings import Upstream, load_settings, load_with_origins
-from llm_backend.settings.sources import ALIASES, CONFIG, FROM_FILES, VARIABLES
+from llm_backend.settings.variables import ALIASES, CONFIG, FROM_FILES, VARIABLES
 from tests.settings.loading import Load, refused
 
 

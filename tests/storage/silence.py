@@ -12,6 +12,8 @@ class Passage:
         self.is_open = asyncio.Event()
         self.is_open.set()
         self.port = 0
+        self._connections = 0
+        self._lost = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
@@ -32,15 +34,23 @@ class Passage:
         for task in self._tasks:
             task.cancel()
 
+    def lose(self) -> None:
+        """Let nothing pass on the connections that there are, as a router does that forgot them; new ones work."""
+        self._lost = self._connections
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = self._connections
+        self._connections += 1
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", 5432)
         for source, target in ((reader, there_writer), (there_reader, writer)):
-            self._tasks.add(asyncio.create_task(self._pass(source, target)))
+            self._tasks.add(asyncio.create_task(self._pass(number, source, target)))
 
-    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def _pass(self, number: int, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         try:
             while piece := await source.read(65536):
                 await self.is_open.wait()
+                if number < self._lost:
+                    continue
                 target.write(piece)
         finally:
             target.close()

@@ -85,4 +85,4 @@ def test_a_key_that_no_header_can_carry_is_refused_without_showing_it() -> None:
 
 
 def test_the_line_end_of_a_key_file_is_no_part_of_the_key() -> None:
-    assert HttpTransport("https://host/v1", "key\n")._authorization == {"authorization": "Bearer key"}
+    assert HttpTransport("https://host/v1", "key\n")._ours["authorization"] == "Bearer key"

@@ -202,3 +202,18 @@ async def test_an_upstream_that_is_not_there_is_unreachable() -> None:
     await upstream.close()
 
     assert type(caught.value) is UpstreamUnreachable
+
+
+async def test_what_is_listed_is_made_once_until_an_upstream_tells_another_list(lister: Lister) -> None:
+    async with catalogue(lister) as made:
+        first, again = await made.names(), await made.get("small-chat")
+        assert again is await made.get("small-chat")
+
+        lister.clock.advance(60)
+        lister.names = ("new",)
+        await made.names()
+        await answered(made)
+
+        assert "small-chat" in first
+        assert next(iter(await made.names())) == "new"
+        assert "small-chat" not in await made.names()

@@ -11,8 +11,9 @@ from tests.whole.standing import environment
 
 STARTED = """
 import asyncio, json, sys
+from llm_backend.edge.serving import Serving
 from llm_backend.app import from_environment
-from llm_backend.edge.server import Serving, server
+from llm_backend.edge.server import server
 
 async def start():
     running = server(from_environment(), Serving(port=0))
@@ -50,10 +51,22 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     return loaded(folder)
 
 
-@pytest.mark.parametrize("name", ["openai", "tiktoken", "redis", "typer", "asyncpg", "alembic", "mako", "swagger_ui"])
+@pytest.mark.parametrize(
+    "name", ["openai", "tiktoken", "redis", "typer", "asyncpg", "alembic", "mako", "swagger_ui", "cryptography"]
+)
 def test_a_worker_does_not_load_what_it_does_not_use(packages: set[str], name: str) -> None:
     assert name not in packages
 
 
 def test_a_worker_loads_what_it_uses(packages: set[str]) -> None:
     assert {"connexion", "aiohttp", "sqlalchemy", "jsonschema_rs", "yaml", "aiosqlite", "llm_backend"} <= packages
+
+
+def test_a_worker_looks_for_garbage_less_often_than_python_would(tmp_path: Path) -> None:
+    code = "import gc; usual = gc.get_threshold(); from llm_backend.app import from_environment; from_environment()"
+    told = subprocess.run(  # noqa: S603 (our own code)
+        [sys.executable, "-c", f"{code}; print(gc.get_threshold()[0] / usual[0], gc.isenabled())"],
+        cwd=tmp_path, env=environment(SECRET_KEY="x" * 32), capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+
+    assert (float(told[0]) > 1, told[1]) == (True, "True")

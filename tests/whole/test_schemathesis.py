@@ -111,8 +111,9 @@ def refused_by_us(server: Standing, folder: Path) -> list[str]:
     """The valid requests that were answered 400 without having been sent to the upstream: an id, and what was said."""
     file = folder / "refused"
     refused = file.read_text().splitlines() if file.exists() else []
-    entries = [json.loads(line) for line in server.lines if '"event": "request"' in line]
-    sent = {entry["request_id"] for entry in entries if "upstream" in entry}
+    entries = [json.loads(line) for line in server.lines if line.startswith("{")]
+    sent = {entry["request_id"] for entry in entries if entry["event"] == "request" and "upstream" in entry}
+    assert sent
     return [line for line in refused if line.partition(" ")[0] not in sent]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 
 from llm_backend.errors import UpstreamUnreachable
-from llm_backend.upstream.bodies import whole
+from llm_backend.upstream.bodies import BODY_LIMIT, whole
 from llm_backend.upstream.echo.calls import Calls
 from llm_backend.upstream.echo.core import Echo
 from llm_backend.upstream.echo.play import Broken, Player
@@ -51,9 +51,12 @@ class EchoReply:
     def headers(self) -> Mapping[str, str]:
         return self._script.headers
 
-    async def read(self) -> bytes:
-        """The whole body. Raises UpstreamInvalid where it is larger than any that is read."""
-        return await whole(self.chunks())
+    async def read(self, limit: int = BODY_LIMIT) -> bytes:
+        return await whole(self.chunks(), limit)
+
+    def arrived(self) -> bytes | None:
+        """Nothing ever has: it is played as it is read."""
+        return None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body piece by piece. Raises UpstreamUnreachable where a fault breaks the connection."""

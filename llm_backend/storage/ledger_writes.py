@@ -1,0 +1,169 @@
+"""What one transaction of the ledger writes. PostgreSQL takes it as one statement: a round trip, however much it is.
+
+What is written of each row is said here for both databases; `ledger.py` has SQLite's statements, one for each kind.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    FromClause,
+    Integer,
+    Select,
+    Table,
+    Text,
+    Update,
+    bindparam,
+    column,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+
+from llm_backend.storage.driver import Hot, Step, Values
+from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.moments import db_now
+from llm_backend.storage.tables import budget_period, reservation, usage_day, usage_record, webhook_event
+
+SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
+WARNED = ("warned_tokens", "warned_microusd")
+EVENT = [webhook_event.c[name] for name in ("id", "account_id", "payload")]
+"""What an event is given; the rest is as `begun_event` says."""
+
+
+@dataclass(slots=True)
+class Writes:
+    """Rows by column, or by the name of what is added to it."""
+
+    reservations: list[Values] = field(default_factory=list)
+    closed: list[Values] = field(default_factory=list)
+    """`attempt` and the state that it comes `to`."""
+    records: list[Values] = field(default_factory=list)
+    days: list[Values] = field(default_factory=list)
+    """What is added to the sums of days."""
+    events: list[Values] = field(default_factory=list)
+    moves: list[Values] = field(default_factory=list)
+    """What is added to the sums of a `period`: `add_…`, which may be negative, and `now_warned_…`."""
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of those that have rows."""
+        return tuple(part for part in PARTS if getattr(self, part))
+
+
+PARTS = tuple(each.name for each in fields(Writes))
+
+
+class Given:
+    """Rows as a statement is given them: a list of each column, of any length."""
+
+    def __init__(self, part: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> None:
+        """`part`: the field of `Writes` that has the rows."""
+        self.part = part
+        self._names = [(f"{part}_{name}", name) for name, _ in columns]
+        lists = [bindparam(f"{part}_{name}", type_=ARRAY(kind)) for name, kind in columns]
+        self.rows: FromClause = (
+            func.unnest(*lists).table_valued(*(column(name, kind) for name, kind in columns)).render_derived(part)
+        )
+
+    def values(self, rows: Collection[Values]) -> Iterator[tuple[str, list[Any]]]:
+        for parameter, name in self._names:
+            yield parameter, [row[name] for row in rows]
+
+
+class Together:
+    """Writes as one statement for each kind of them, by what parts it has; compiled when the first such comes."""
+
+    def __init__(self) -> None:
+        own = [each for each in reservation.c if each.name not in {"created_at", "lease_until"}]
+        added = [(f"add_{name}", BigInteger()) for name in SUMS]
+        warned = [(f"now_{name}", Boolean()) for name in WARNED]
+        every = (
+            Given("reservations", [*_columns(own), ("lease", Integer())]),
+            Given("closed", [("attempt", Text()), ("to", Text())]),
+            Given("records", _columns(usage_record.c)),
+            Given("days", _columns(usage_day.c)),
+            Given("events", _columns(EVENT)),
+            Given("moves", [("period", BigInteger()), *added, *warned]),
+        )
+        self._given = {given.part: given for given in every}
+        self._statements: dict[tuple[str, ...], Hot] = {}
+
+    def step(self, writes: Writes) -> Step:
+        parts = writes.parts
+        hot = self._statements.get(parts)
+        if hot is None:
+            hot = self._statements[parts] = Hot(self._statement(parts), is_sqlite=False)
+        given = (self._given[part].values(getattr(writes, part)) for part in parts)
+        return hot, dict(chain.from_iterable(given))
+
+    def _statement(self, parts: Collection[str]) -> Select[Any]:
+        # All of them see what was there before, and no row is of two.
+        each = [self._write(part, self._given[part].rows).cte(f"{part}_written") for part in parts]
+        return select(literal_column("1")).add_cte(*each)
+
+    def _write(self, part: str, rows: FromClause) -> Any:
+        match part:
+            case "reservations":
+                return _inserted(reservation, rows, **begun_reservation(rows.c.lease))
+            case "closed":
+                closed = update(reservation).where(reservation.c.attempt_id == rows.c.attempt)
+                return closed.values(state=rows.c.to)
+            case "records":
+                return _inserted(usage_record, rows)
+            case "days":
+                return _added_days(rows)
+            case "events":
+                return _inserted(webhook_event, rows, **begun_event())
+        return moved(lambda name, _: rows.c[name]).where(budget_period.c.id == rows.c.period)
+
+
+def begun_reservation(lease: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
+    """`lease` in seconds."""
+    return {"created_at": db_now(), "lease_until": db_now(lease)}
+
+
+def begun_event() -> dict[str, ColumnElement[Any]]:
+    return {"created_at": db_now(), "next_try_at": db_now(), "tries": literal_column("0")}
+
+
+def added_to_days(into: Any) -> Any:
+    """An insert of days, of either database, by which those that are there grow."""
+    return into.on_conflict_do_update(
+        index_elements=list(usage_day.primary_key.columns),
+        set_={name: usage_day.c[name] + into.excluded[name] for name in ("requests", *DAILY_SUMS)},
+    )
+
+
+def moved(given: Callable[[str, TypeEngine[Any]], ColumnElement[Any]]) -> Update:
+    """An update of sums by what is `given` under a name: named apart from the columns, which it would be set to."""
+    added = {name: budget_period.c[name] + given(f"add_{name}", budget_period.c[name].type) for name in SUMS}
+    warned = {name: or_(budget_period.c[name], given(f"now_{name}", budget_period.c[name].type)) for name in WARNED}
+    return update(budget_period).values(**added, **warned)
+
+
+def _added_days(rows: FromClause) -> Any:
+    names = [each.name for each in usage_day.c]
+    return added_to_days(postgresql.insert(usage_day).from_select(names, select(*(rows.c[name] for name in names))))
+
+
+def _inserted(table: Table, rows: FromClause, **beside: ColumnElement[Any]) -> Any:
+    names = [each.name for each in table.c if each.name in rows.c]
+    values = select(*(rows.c[name] for name in names), *beside.values())
+    return insert(table).from_select([*names, *beside], values, include_defaults=False)
+
+
+def _columns(columns: Iterable[Column[Any]]) -> list[tuple[str, TypeEngine[Any]]]:
+    return [(each.name, each.type) for each in columns]
