@@ -152,7 +152,7 @@ def test_where_somebody_watches_a_bar_shows_how_far_it_is(folder: Path, monkeypa
 
 
 def _all_that_is_shown(terminal: int) -> str:
-    """What was written to a terminal whose other end is closed by now: it comes in pieces, and Linux ends it with an error."""
+    """What was written to a terminal whose other end is closed: it comes in pieces, and Linux ends it with an error."""
     told = b""
     with os.fdopen(terminal, "rb", buffering=0) as shown, contextlib.suppress(OSError):
         while piece := shown.read(100_000):
