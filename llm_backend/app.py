@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 
 from connexion.middleware.lifespan import LifespanMiddleware
+from starlette.types import ASGIApp
 
 from llm_backend import logs
 from llm_backend.configured import transport_of
@@ -66,7 +67,7 @@ def create_app(
             exchanges.cut()
 
     guard = Guard(
-        LifespanMiddleware(contract.answering(direct=settings.direct_routing), lifespan=lifespan),
+        LifespanMiddleware(_answering(contract, direct=settings.direct_routing), lifespan=lifespan),
         bounds=_bounds(contract, settings),
         rewriting=contract.rewriting,
         signposts=contract.signposts,
@@ -94,6 +95,12 @@ def from_environment() -> Edge:
 def _contract(*, docs: bool, unmetered: tuple[str, ...]) -> Contract:
     """The same for every application of a process."""
     return Contract.of(merge(resource("spec"), docs=docs, unmetered=unmetered))
+
+
+@cache
+def _answering(contract: Contract, *, direct: bool) -> ASGIApp:
+    """The same too."""
+    return contract.answering(direct=direct)
 
 
 def _bounds(contract: Contract, settings: Settings) -> Bounds:

@@ -21,7 +21,7 @@ from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import Json
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # each is only itself: what is made of one can be kept by it
 class Contract:
     """Knows requests and no server: what a server opens comes with each request, in its scope."""
 

@@ -35,26 +35,18 @@ class Paths(Generic[T]):
 
     def __init__(self, places: Iterable[Place[T]]) -> None:
         """`places` in the order in which a router tries them."""
-        every = list(places)
+        every: dict[str, list[Place[T]]] = {}
+        for place in places:
+            every.setdefault(place.method, []).append(place)
         self._fixed: dict[tuple[str, str], tuple[T, Mapping[str, str]]] = {}
         self._open: dict[str, list[Place[T]]] = {}
         """By method, those whose parameters come so early that nothing can be told by the beginning."""
         self._alike: dict[tuple[str, Beginning], list[Place[T]]] = {}
-        templates = [place for place in every if "{" in place.path]
-        for place in templates:
-            if _is_open(place):
-                self._open.setdefault(place.method, []).append(place)
-            else:
-                self._alike[place.method, _beginning(place.path)] = []
-        for (method, beginning), alike in self._alike.items():
-            alike += [
-                place
-                for place in templates
-                if place.method == method and (_is_open(place) or _beginning(place.path) == beginning)
-            ]
-        for place in every:
-            if "{" not in place.path:
-                self._fix(place, every)
+        for method, of_method in every.items():
+            self._sort(method, [place for place in of_method if "{" in place.path])
+            for place in of_method:
+                if "{" not in place.path:
+                    self._fix(place, of_method)
 
     def find(self, method: str, path: str) -> tuple[T, Mapping[str, str]] | None:
         """What stands there, and the parameters in the path; None where nothing does."""
@@ -68,10 +60,20 @@ class Paths(Generic[T]):
                 return place.value, match.groupdict()
         return None
 
-    def _fix(self, place: Place[T], every: list[Place[T]]) -> None:
+    def _sort(self, method: str, templates: list[Place[T]]) -> None:
+        """Put paths with parameters among those that begin alike; the open ones among all, as they may begin so too."""
+        opened: list[Place[T]] = []
+        alike: dict[Beginning, list[Place[T]]] = {_beginning(each.path): [] for each in templates if not _is_open(each)}
+        for place in templates:
+            for group in (opened, *alike.values()) if _is_open(place) else (alike[_beginning(place.path)],):
+                group.append(place)
+        self._open[method] = opened
+        self._alike.update({(method, beginning): group for beginning, group in alike.items()})
+
+    def _fix(self, place: Place[T], others: list[Place[T]]) -> None:
         """Note what is found at a path without parameters: an earlier place that takes it too hides the later one."""
-        for other in every:
-            match = other.pattern.match(place.path) if other.method == place.method else None
+        for other in others:
+            match = other.pattern.match(place.path)
             if match:
                 self._fixed[place.method, place.path] = other.value, match.groupdict()
                 return
