@@ -44,14 +44,14 @@ class Ledger:
         self._waiting: list[tuple[Entry, asyncio.Future[Outcome]]] = []
         self._is_committing = False
 
-    async def reserve(self, entry: Reserve) -> Granted:
-        """Hold back what `entry` asks for.
+    async def reserve(self, entry: Reserve, *, is_alone: bool = False) -> Granted:
+        """Hold back what `entry` asks for. `is_alone`: nothing else of this process is on its way to an upstream.
 
         Raises BudgetExhausted, TooManyEndUsers, Unauthenticated where the key or the account was taken away, and
         Unavailable: then it is not known whether it is held back.
         """
         for _ in range(OPENING_TRIES):
-            outcome = await self._entered(entry)
+            outcome = await self._entered(entry, is_alone=is_alone)
             if isinstance(outcome, Granted):
                 return outcome
             if not isinstance(outcome, PeriodMissing):
@@ -59,9 +59,12 @@ class Ledger:
             await self._open_periods(entry)
         raise DatabaseUnavailable
 
-    async def enter(self, entry: Entry) -> Done:
-        """Settle or void; again changes nothing. Raises Unavailable: then it is not known whether it is done."""
-        outcome = await self._entered(entry)
+    async def enter(self, entry: Entry, *, is_alone: bool = False) -> Done:
+        """Settle or void; again changes nothing. `is_alone` as of `reserve`.
+
+        Raises Unavailable: then it is not known whether it is done.
+        """
+        outcome = await self._entered(entry, is_alone=is_alone)
         if isinstance(outcome, Done):
             return outcome
         raise _error(outcome)
@@ -114,13 +117,33 @@ class Ledger:
         rows = yield self._statements.refused(self.terms.owner)
         return {row[0] for row in rows}
 
-    async def _entered(self, entry: Entry) -> Outcome:
+    async def _entered(self, entry: Entry, *, is_alone: bool) -> Outcome:
+        if is_alone and not self._is_committing and (outcome := self._at_once(entry)) is not None:
+            return outcome
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._waiting.append((entry, future))
         if not self._is_committing:
             self._is_committing = True
             self._database.start(self._commit())
         return await future
+
+    def _at_once(self, entry: Entry) -> Outcome | None:
+        """What comes of an entry that nobody else waits beside; None where it has to be waited for."""
+        if _has_more(entry):
+            return None
+        transaction = Transaction(self._statements, self.terms, [entry])
+        try:
+            outcomes = self._database.write_at_once(transaction.plan())
+        except Unavailable as error:
+            return error
+        except Exception as error:
+            log.exception("entry_refused")
+            return error
+        if outcomes is None:
+            return None
+        if transaction.has_events:
+            self._notify()
+        return outcomes[0]
 
     async def _commit(self) -> None:
         try:
@@ -160,7 +183,7 @@ class Ledger:
 
     async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
         transaction = Transaction(self._statements, self.terms, entries)
-        if any(isinstance(entry, Settle) and entry.also is not None for entry in entries):
+        if any(map(_has_more, entries)):
             outcomes = await self._with_more(entries, transaction)
         else:
             outcomes = await self._database.write(transaction.plan(), is_brief=len(entries) <= FEW)
@@ -192,6 +215,11 @@ class Ledger:
                 await budgets.open_current(session, account.time_zone, budget, now)
             if entry.end_user is not None:
                 await end_users.open_current(session, account, entry.end_user, now)
+
+
+def _has_more(entry: Entry) -> bool:
+    """Whether something is kept beside the books with it."""
+    return isinstance(entry, Settle) and entry.also is not None
 
 
 def _error(outcome: Outcome) -> Exception:

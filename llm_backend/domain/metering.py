@@ -56,7 +56,7 @@ class Metering:
         )  # fmt: skip
         self._held.add(attempt_id)
         try:
-            granted = await self._ledger.reserve(entry)
+            granted = await self._ledger.reserve(entry, is_alone=self._is_alone)
         except BaseException as error:
             self._held.discard(attempt_id)
             if isinstance(error, Unavailable):
@@ -115,6 +115,11 @@ class Metering:
         """How many attempts are running."""
         return len(self._open)
 
+    @property
+    def _is_alone(self) -> bool:
+        """Whether whoever asks is all that this process has on its way to an upstream or back."""
+        return len(self._held) <= 1
+
     async def _entered(self, entry: Entry, otherwise: Entry | None = None) -> Done | None:
         """What came of it; None where it, or what is entered `otherwise`, waits for the database now."""
         done = await self._taken(entry)
@@ -127,7 +132,7 @@ class Metering:
         """What came of it; None where the database did not take it."""
         for _ in range(SETTLE_TRIES):
             try:
-                return await self._ledger.enter(entry)
+                return await self._ledger.enter(entry, is_alone=self._is_alone)
             except Unavailable:
                 await asyncio.sleep(SETTLE_PAUSE_SECONDS)
             except Exception:

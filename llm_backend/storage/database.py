@@ -15,7 +15,8 @@ from sqlalchemy.sql.dml import ReturningInsert
 from sqlalchemy.util import greenlet_spawn
 
 from llm_backend.database_urls import is_sqlite, normalise
-from llm_backend.storage import driver, engines, faults
+from llm_backend.storage import brief, driver, engines, faults
+from llm_backend.storage.brief import Brief
 from llm_backend.storage.driver import Plan
 from llm_backend.storage.engines import Limits
 from llm_backend.storage.spares import Spares, era
@@ -46,6 +47,7 @@ class Database:
         self._to_write = Spares(self._writer, is_sqlite=self.is_sqlite)
         # On a server both are of one pool.
         self._to_read = Spares(self._reader, is_sqlite=True) if self.is_sqlite else self._to_write
+        self._brief = Brief()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def _engines(self, limits: Limits) -> tuple[AsyncEngine, AsyncEngine]:
@@ -91,10 +93,28 @@ class Database:
         It takes its turn with the sessions that write, and costs a fraction of one. `is_brief`: of a few statements on
         a few rows, for which SQLite need not leave the loop's thread.
         """
-        if is_brief and self.is_sqlite:
-            wait = self._limits.busy_seconds
-            return await self._on_driver(self._to_write, lambda lent: driver.written_here(lent, plan, wait))
-        return await self._on_driver(self._to_write, lambda lent: driver.written(lent, plan, is_sqlite=self.is_sqlite))
+        if not self.is_sqlite:
+            return await self._on_driver(self._to_write, lambda lent: driver.written(lent, plan, is_sqlite=False))
+        run = self._brief.written if is_brief else brief.waiting
+        return await self._on_driver(self._to_write, lambda lent: run(lent, plan, self._limits.busy_seconds))
+
+    def write_at_once(self, plan: Plan[T]) -> T | None:
+        """As a brief `write` of what is not None, committed when this returns: for whoever is alone in the process.
+
+        None, and nothing done, where there would be something to be waited for: a server, another who writes here or
+        in another process, a disk that was slow lately.
+        """
+        lent = self._to_write.kept() if self.is_sqlite and self._brief.is_quick else None
+        if lent is None:
+            return None
+        try:
+            with faults.TOLD_BY_DRIVER:
+                result = self._brief.written_at_once(lent, plan)
+        except BaseException:
+            self.start(greenlet_spawn(lent.close))
+            raise
+        self._to_write.put(lent)
+        return result
 
     async def read(self, plan: Callable[[], Plan[T]]) -> T:
         """What `plan` returns, of statements that only read, each by itself. Never waits for a writer; as `write`.

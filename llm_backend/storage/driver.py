@@ -4,7 +4,6 @@ A plan is a generator: it yields a statement with its values and is sent the row
 thread, the driver's or the loop's; PostgreSQL awaits each statement. The plan is the same.
 """
 
-import sqlite3
 from collections.abc import Callable, Generator, Sequence
 from operator import itemgetter
 from typing import Any, TypeVar
@@ -86,7 +85,7 @@ async def run(session: AsyncSession, plan: Plan[T]) -> T:
     driver: Any = raw.driver_connection
     with faults.TOLD_BY_DRIVER:
         if connection.dialect.name == "sqlite":
-            result: T = await driver._execute(_run_through, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
+            result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
             return result
         await _begin(raw.dbapi_connection)
         return await _awaited(driver, plan)
@@ -105,27 +104,11 @@ async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool
     return result
 
 
-async def written_here(lent: PoolProxiedConnection, plan: Plan[T], busy_seconds: float) -> T:
-    """As `written`, on SQLite, of a few statements on a few rows: they run in this thread, the driver's has the disk.
-
-    Two threads that take turns at one interpreter for each statement cost more than the statements do.
-
-    `busy_seconds`: how long the connection waits for another process that has the file; that is not done here.
-    """
-    driver: Any = lent.driver_connection
-    connection = driver._conn  # noqa: SLF001
-    if not _has_begun(connection, busy_seconds):
-        return await written(lent, plan, is_sqlite=True)
-    result = _run_through(connection, plan)
-    await driver._execute(connection.execute, "COMMIT")  # noqa: SLF001
-    return result
-
-
 async def read(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -> T:
     """What `plan` returns, each of its statements run by itself. Raises what the driver does."""
     driver: Any = lent.driver_connection
     if is_sqlite:
-        result: T = await driver._execute(_run_through, driver._conn, plan)  # noqa: SLF001
+        result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001
         return result
     return await _awaited(driver, plan)
 
@@ -143,22 +126,10 @@ async def _commit(adapted: Any) -> None:
     await transaction.commit()
 
 
-def _has_begun(connection: Any, busy_seconds: float) -> bool:
-    """Whether a transaction could begin at once."""
-    connection.execute("PRAGMA busy_timeout=0")
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError:
-        return False
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={int(busy_seconds * 1000)}")
-    return True
-
-
 def _transacted(connection: Any, plan: Plan[T]) -> T:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        result = _run_through(connection, plan)
+        result = run_through(connection, plan)
         connection.execute("COMMIT")
     except BaseException:
         # Some failures have ended the transaction already.
@@ -168,7 +139,8 @@ def _transacted(connection: Any, plan: Plan[T]) -> T:
     return result
 
 
-def _run_through(connection: Any, plan: Plan[T]) -> T:
+def run_through(connection: Any, plan: Plan[T]) -> T:
+    """What `plan` returns, run on a connection of SQLite, in whatever transaction it is."""
     # One for all: each statement of the connection's own would make another.
     cursor = connection.cursor()
     try:

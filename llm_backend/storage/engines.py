@@ -11,6 +11,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from llm_backend.database_urls import is_sqlite
+from llm_backend.storage.brief import patience
 from llm_backend.storage.urls import driver_arguments
 
 
@@ -51,6 +52,7 @@ def sqlite_writer(url: str, limits: Limits, *, foreign_keys: bool = True) -> Asy
     engine = _engine(url, 1, wait, _sqlite_arguments(limits))
     _prepare_sqlite(
         engine,
+        limits,
         "BEGIN IMMEDIATE",
         "PRAGMA journal_mode=WAL",
         # A power cut may not undo what a client was told or charged.
@@ -66,7 +68,7 @@ def sqlite_reader(url: str, limits: Limits) -> AsyncEngine:
     SQLite before 3.51.3 may lose data when two connections of a file write or checkpoint at once: these do neither.
     """
     engine = _engine(url, limits.pool_size, limits.pool_wait_seconds, _sqlite_arguments(limits))
-    _prepare_sqlite(engine, "BEGIN", "PRAGMA query_only=ON")
+    _prepare_sqlite(engine, limits, "BEGIN", "PRAGMA query_only=ON")
     return engine
 
 
@@ -128,7 +130,7 @@ async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
         raise
 
 
-def _prepare_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
+def _prepare_sqlite(engine: AsyncEngine, limits: Limits, begin: str, *pragmas: str) -> None:
     def connected(connection: Any, _record: object) -> None:
         # The driver's own guess would begin a transaction late, and without the lock.
         connection.isolation_level = None
@@ -138,6 +140,8 @@ def _prepare_sqlite(engine: AsyncEngine, begin: str, *pragmas: str) -> None:
         cursor.close()
 
     def begun(connection: Connection) -> None:
+        if text := patience(connection.info, limits.busy_seconds):
+            connection.exec_driver_sql(text)
         connection.exec_driver_sql(begin)
 
     event.listen(engine.sync_engine, "connect", connected)

@@ -49,6 +49,10 @@ class Spares:
         with self.wanted(), faults.TOLD_ON_CONNECTING:
             return await self._engine.raw_connection()
 
+    def kept(self) -> PoolProxiedConnection | None:
+        """One of SQLite's that is at hand, in which nothing is open; None where there is none."""
+        return self._kept.pop() if self._kept else None
+
     def put(self, lent: PoolProxiedConnection) -> None:
         """Take back one in which nothing is open."""
         if not self._is_sqlite:
