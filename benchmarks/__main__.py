@@ -13,6 +13,7 @@ from types import FrameType
 
 from benchmarks import command, flatness, memory, starting, streams, telling, whole
 from benchmarks.command import Asked
+from benchmarks.disk import Disk
 from benchmarks.measuring import Report
 from benchmarks.stage import Stage
 
@@ -40,7 +41,8 @@ def _measure(scenario: str, stage: Stage, told: Asked, report: Report) -> None:
     match scenario:
         case "whole":
             ours = [stage.on_sqlite, *stage.on_postgresql]
-            whole.measure([stage.upstream, stage.relay, *ours, *told.peers], told.rounds, told.requests, report)
+            asked = [stage.upstream, stage.relay, *ours, *told.peers]
+            whole.measure(asked, Disk(stage.folder), told.rounds, told.requests, report)
         case "streams":
             ours = [stage.on_sqlite, *stage.on_postgresql[:1]]
             streams.measure([stage.upstream, stage.relay, *ours, *told.peers], slow_rounds, streams.Size(), report)

@@ -70,12 +70,22 @@ class Outcomes:
         return [mine - theirs for mine, theirs in pairs]
 
 
-def measured(
-    what: str, plan: Callable[[Server], Plan], servers: Sequence[Server], rounds: int, report: Report
+def measured(  # noqa: PLR0913 (what is measured, of whom, how often)
+    what: str,
+    plan: Callable[[Server], Plan],
+    servers: Sequence[Server],
+    rounds: int,
+    report: Report,
+    *,
+    before: Callable[[], None] = lambda: None,
 ) -> Outcomes:
-    """Carry out each server's plan in each round."""
+    """Carry out each server's plan in each round. `before` is called before each round."""
     outcomes: dict[str, list[Outcome]] = {server.name: [] for server in servers}
+    begun = -1
     for number, server in interleaved(servers, rounds):
+        if number != begun:
+            begun = number
+            before()
         sys.stderr.write(f"{what}, round {number + 1} of {rounds}: {server.name}\n")
         outcomes[server.name].append(report.note(what, server, carried_out(plan(server))))
     return Outcomes(outcomes)

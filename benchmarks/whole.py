@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+from benchmarks.disk import Disk
 from benchmarks.figures import Target
 from benchmarks.measuring import Outcomes, Report, measured
 from benchmarks.plan import Outcome, Plan
@@ -18,13 +19,16 @@ ADDED_MS = Target(1.5)
 """To the median latency, with one connection."""
 
 
-def measure(servers: Sequence[Server], rounds: int, requests: int, report: Report) -> None:
+def measure(servers: Sequence[Server], disk: Disk, rounds: int, requests: int, report: Report) -> None:
     """`requests`: of each measurement; with one connection a quarter of them, of the yardsticks four times as many."""
     for connections in CONNECTIONS:
         what = _at(connections)
         number = requests if connections > 1 else requests // 4
         plan = partial(_plan, connections=connections, requests=number)
-        _tell(measured(f"whole answers, {what}", plan, servers, rounds, report), servers, connections, report)
+        before = disk.measure if connections == 1 else lambda: None
+        outcomes = measured(f"whole answers, {what}", plan, servers, rounds, report, before=before)
+        _tell(outcomes, servers, connections, report)
+    report.add(f"both commits of a request, p50, {_at(1)}", "the disk", "ms", disk.rounds)
     keyed = [server for server in servers if server.name == BARE_RELAY or len(server.keys) == MANY_KEYS]
     if len(keyed) > 1:
         what = f"{_at(AT)}, {MANY_KEYS} keys"

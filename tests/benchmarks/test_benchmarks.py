@@ -50,6 +50,9 @@ def test_a_run_tells_each_ratio_and_no_failure(
     judged = ratios["llm-backend, SQLite", "CPU per request, 16 connections"]
     assert judged["target"] == {"must": 5.5, "goal": 3.0}
     assert judged["median"] > 1
+    [disk] = [figure for figure in told["figures"] if figure["whose"] == "the disk"]
+    assert len(disk["rounds"]) == 1
+    assert disk["median"] > 0
     table = capsys.readouterr().out
     assert "No request failed" in table
     assert judged["verdict"] in table
