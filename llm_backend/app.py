@@ -45,10 +45,7 @@ def create_app(
     `source`: where they are read again while it runs; None: nowhere.
     Raises ContractError where the documents, the policy, the handlers and the models' defaults do not fit together.
     """
-    contract = _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
-    if settings.defaults:
-        # Of a document made for this alone: of the one that is served, only the text is kept.
-        refuse_wrong_defaults(merge(resource("spec")), settings.defaults)
+    contract = _agreed(settings)
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
     reloading = Reloading(settings, source, metrics)
@@ -89,6 +86,13 @@ def from_environment() -> Edge:
     # A request leaves few cycles and makes many objects: looked through at every 700, they cost three times as much.
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
     return app
+
+
+def _agreed(settings: Settings) -> Contract:
+    if settings.defaults:
+        # Of a document made for this alone: of the one that is served, only the text is kept.
+        refuse_wrong_defaults(merge(resource("spec")), settings.defaults)
+    return _contract(docs=settings.docs, unmetered=settings.relay.unmetered)
 
 
 @cache

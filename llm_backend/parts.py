@@ -84,10 +84,7 @@ class Parts:
         stack.push_async_callback(database.close)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
-        routing = Routing.of(settings, self.transport_of, self.clock, self._limits())
-        upstreams, catalogue, limits = routing.upstreams, routing.catalogue, routing.limits
-        for part in (upstreams, catalogue, limits):
-            stack.push_async_callback(part.close)
+        routing = self._routing(stack)
         # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
         exchanges = await self._exchanges(stack, database, routing)
@@ -107,18 +104,25 @@ class Parts:
             exports=Exports(database, self.clock),
             erasure=Erasure(database, accounts, self.clock),
             admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
-            catalogue=catalogue,
-            upstreams=upstreams,
+            catalogue=routing.catalogue,
+            upstreams=routing.upstreams,
             exchanges=exchanges,
             relaying=relaying,
             own_lists=OwnLists(relaying),
             frontends=self._frontends(),
-            chats=Chats(Desk(database, self.clock, catalogue, exchanges, customs(settings))),
+            chats=Chats(Desk(database, self.clock, routing.catalogue, exchanges, customs(settings))),
             idempotency=Idempotency(database, secrets),
-            readiness=Readiness(database, upstreams, lambda: self.admission.is_draining, limits),
+            readiness=Readiness(database, routing.upstreams, lambda: self.admission.is_draining, routing.limits),
             metrics=self.metrics,
             document=document,
         )
+
+    def _routing(self, stack: AsyncExitStack) -> Routing:
+        """The upstreams, and what is asked of which of them."""
+        routing = Routing.of(self.settings, self.transport_of, self.clock, self._limits())
+        for part in (routing.upstreams, routing.catalogue, routing.limits):
+            stack.push_async_callback(part.close)
+        return routing
 
     def _relaying(self, database: Database, routing: Routing) -> Relaying:
         relay = self.settings.relay
