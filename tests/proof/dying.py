@@ -118,12 +118,18 @@ def in_beats() -> None:
 
 def in_the_journal() -> None:
     """Take the database away from settlements, and pass a point when half of a line is on the disk, and when it is."""
-    together, append = Ledger._together, OwnFile.append
+    together, at_once, append = Ledger._together, Ledger._at_once, OwnFile.append
+
+    def has_no_database(entry: Entry) -> bool:
+        return ordered()[0] == "journal" and isinstance(entry, Settle)
 
     async def without_database(self: Ledger, entries: list[Entry]) -> list[Outcome]:
-        if ordered()[0] == "journal" and any(isinstance(entry, Settle) for entry in entries):
+        if any(map(has_no_database, entries)):
             raise DatabaseUnavailable
         return await together(self, entries)
+
+    def not_at_once(self: Ledger, entry: Entry) -> Outcome | None:
+        return None if has_no_database(entry) else at_once(self, entry)
 
     def dying(self: OwnFile, lines: bytes) -> None:
         if ordered()[0] == "journal":
@@ -135,6 +141,7 @@ def in_the_journal() -> None:
         passes("journal")
 
     setattr(Ledger, "_together", without_database)  # noqa: B010 (as above)
+    setattr(Ledger, "_at_once", not_at_once)  # noqa: B010 (as above)
     setattr(OwnFile, "append", dying)  # noqa: B010 (as above)
 
 
