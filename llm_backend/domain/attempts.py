@@ -154,6 +154,8 @@ class Attempts:
             if self._attempt is not None:
                 await self.settle(self.guess(), Ending.failed(Internal()))
         finally:
+            # Or the exchange and its attempts would hold each other until the collector comes.
+            self._at_least = _as_it_is
             limited = [permit for permit in self._permits.values() if permit is not FREE]
             if limited:
                 await self._give_back(limited)
@@ -275,3 +277,7 @@ class Attempts:
         if self._bench.logs_prompts:
             log.info("prompt", request_id=self._work.request_id, prompt=written.decode())
         return written
+
+
+def _as_it_is(likely: Usage) -> Usage:
+    return likely

@@ -50,7 +50,8 @@ class StreamedAnswer(PipedAnswer):
 
     def _interrupt(self) -> None:
         if self._events.finished:
-            asyncio.get_running_loop().call_later(self._limits.drain_seconds, super()._interrupt)
+            timer = asyncio.get_running_loop().call_later(self._limits.drain_seconds, super()._interrupt)
+            self.task.add_done_callback(lambda _: timer.cancel())
         else:
             super()._interrupt()
 

@@ -90,6 +90,8 @@ class Guard:
                 call.form.close()
             reply.log()
             self._count(call.operation_id or "none", reply.outcome)
+            # Or the call and its scope would hold each other until the collector comes.
+            del call.scope[CALL]
 
     async def _answer(self, call: Call, intake: Intake, reply: Reply) -> None:
         headers = head.headers_of(call.scope["headers"])
