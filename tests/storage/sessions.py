@@ -10,6 +10,9 @@ HASTY = Limits(
     connect_seconds=1, statement_seconds=0.3, lock_seconds=0.1, busy_seconds=0.1, pool_wait_seconds=0.1, pool_size=1
 )
 
+ONE = Limits(pool_size=1, pool_wait_seconds=60)
+"""With one connection, for which only who would wait for ever waits too long."""
+
 
 @asynccontextmanager
 async def opened(url: str, limits: Limits = HASTY) -> AsyncIterator[Database]:

@@ -6,22 +6,22 @@ from sqlalchemy import text
 from structlog.testing import capture_logs
 
 from llm_backend.storage import accounts
-from llm_backend.storage.database import Database, Limits
+from llm_backend.storage.database import Database
 from tests.databases import ON_POSTGRESQL
 from tests.storage.records import NOON, an_account
-from tests.storage.sessions import names, opened
+from tests.storage.sessions import ONE, names, opened
 
 
 @ON_POSTGRESQL
 async def test_a_transaction_cancelled_in_the_middle_leaves_the_pool_whole(database_url: str) -> None:
-    async with opened(database_url, Limits(pool_size=1, pool_wait_seconds=0.5)) as database:
+    async with opened(database_url, ONE) as database:
         begun = asyncio.Event()
 
         async def write_slowly() -> None:
             async with database.begin() as session:
                 await accounts.add(session, "alice", NOON)
                 begun.set()
-                await session.execute(text("SELECT pg_sleep(4)"))
+                await session.execute(text("SELECT pg_sleep(300)"))
 
         for _ in range(3):
             begun.clear()
@@ -36,7 +36,7 @@ async def test_a_transaction_cancelled_in_the_middle_leaves_the_pool_whole(datab
 
 
 async def test_requests_that_leave_at_any_moment_leave_the_pool_whole(database_url: str) -> None:
-    async with opened(database_url, Limits(pool_size=1, pool_wait_seconds=5)) as database:
+    async with opened(database_url, ONE) as database:
         for moment in range(1, 30):
             request = asyncio.create_task(database.detached(an_account(database, f"{moment:02}")))
             for _ in range(moment):

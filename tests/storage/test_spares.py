@@ -13,10 +13,9 @@ from llm_backend.storage.driver import Hot, Plan
 from llm_backend.storage.tables import account
 from tests.databases import ON_POSTGRESQL
 from tests.storage.records import an_account
-from tests.storage.sessions import names, opened
+from tests.storage.sessions import ONE, names, opened
 from tests.storage.silence import Passage
 
-ONE = Limits(pool_size=1, pool_wait_seconds=0.5)
 FEW = 3
 """Connections of a server."""
 
