@@ -1,6 +1,7 @@
 """One request per key: whatever a client sends again, the upstream is asked once and the account charged once."""
 
 import asyncio
+from functools import partial
 
 import httpx
 import pytest
@@ -8,6 +9,8 @@ from openai import APIError, AsyncOpenAI, ConflictError, UnprocessableEntityErro
 from sqlalchemy import update
 
 from llm_backend.domain.results import RESULT_LIMIT
+from llm_backend.storage import database as storage
+from llm_backend.storage.database import Limits
 from llm_backend.storage.tables import idempotency_key
 from tests.databases import ON_SQLITE
 from tests.edge.keyed import KEY, REPLAYED, another_account, at_last, keyed
@@ -34,6 +37,13 @@ async def test_the_same_request_with_the_same_key_is_answered_from_what_was_kept
     assert len(upstream.requests) == len(await relaying.records()) == 1
 
 
+@pytest.fixture
+def _long_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty wait for ten connections and one row, on a slow machine for longer than a client should."""
+    monkeypatch.setattr(storage, "Limits", partial(Limits, statement_seconds=60, lock_seconds=60, pool_wait_seconds=60))
+
+
+@pytest.mark.usefixtures("_long_waits")
 async def test_of_fifty_at_once_with_one_key_one_reaches_the_upstream_and_is_charged(
     relaying: Running, upstream: FaultyUpstream
 ) -> None:

@@ -131,8 +131,8 @@ async def _behind_a_passage(url: str) -> AsyncIterator[tuple[Passage, Database, 
     """A server that can be lost, a database there, and the connections that were made to it."""
     async with Passage().listening() as passage:
         there = make_url(url).set(port=passage.port).render_as_string(hide_password=False)
-        # The driver gives up a second later than the server would.
-        async with opened(there, Limits(statement_seconds=0.1, pool_size=FEW)) as database:
+        # The driver gives up a second later than the server would, which may be slow.
+        async with opened(there, Limits(statement_seconds=1, pool_size=FEW)) as database:
             made: list[object] = []
             event.listen(database._writer.sync_engine, "connect", lambda connection, _: made.append(connection))
             yield passage, database, made
