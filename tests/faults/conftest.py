@@ -43,16 +43,20 @@ def module_database(
         yield url
 
 
+@pytest.fixture(scope="module")
+def toml() -> str:
+    """What the module's server is configured with; a module may say something else."""
+    return DEADLINES
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def relay(
-    module_database: str, tmp_path_factory: pytest.TempPathFactory
+    module_database: str, tmp_path_factory: pytest.TempPathFactory, toml: str
 ) -> AsyncIterator[tuple[Running, FaultyUpstream]]:
     folder = tmp_path_factory.mktemp("relay")
     async with FaultyUpstream() as upstream:
         url = upstream.base_url
-        async with serving(
-            module_database, folder, toml=DEADLINES, OPENAI_BASE_URL=url, OPENAI_API_KEY=CANARY
-        ) as running:
+        async with serving(module_database, folder, toml=toml, OPENAI_BASE_URL=url, OPENAI_API_KEY=CANARY) as running:
             yield running, upstream
 
 
