@@ -2,7 +2,8 @@
 
 import gc
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from tests.databases import database, database_url, empty_database_url, lending, migrated_file
 from tests.faulty import FaultyUpstream
+from tests.looking import is_looked_at, quick, unseen
 from tests.serving import Running, serving
 
 # The gate asks the same questions every time; new ones are asked wherever else the tests run. No answer is too late.
@@ -24,15 +26,32 @@ __all__ = ["database", "database_url", "empty_database_url", "lending", "migrate
 
 LONG = (
     "tests/whole/test_schemathesis.py",
+    "tests/whole/test_direct_routing.py",
     "tests/proof/",
+    "tests/clients/test_dev_command.py",
+    "tests/edge/test_server.py",
     "tests/whole/test_access.py",
+    "tests/whole/test_direct_trouble.py",
+    "tests/storage/test_query_plans.py",
     "tests/faults/test_charges.py",
 )
-"""What takes longest begins first: at the end one process would work on it alone."""
+"""What takes longest begins first, in this order: at the end one process would work on it alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
+    items.sort(key=lambda item: [not item.nodeid.startswith(each) for each in LONG])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionstart() -> Generator[None]:
+    with quick():
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
+    with nullcontext() if is_looked_at(item) else unseen():
+        return (yield)
 
 
 def pytest_collection_finish() -> None:

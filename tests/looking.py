@@ -1,0 +1,71 @@
+"""What coverage looks at, and how fast: looked at, a test takes twice as long, and a line is reached once or never."""
+
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from coverage import Coverage
+
+ASKING_MUCH = (
+    "tests/benchmarks/",
+    "tests/proof/",
+    "tests/whole/",
+)
+"""They ask hundreds of times for what others ask for once, or start servers that others start too."""
+
+OF_EACH_DATABASE = ("tests/storage/", "tests/domain/")
+"""Where one database is asked otherwise than the other; elsewhere the second reaches what the first does."""
+
+PRUNED_AT = 100
+
+
+class ByGreenlet(dict[Any, int]):
+    """As a WeakKeyDictionary of greenlets, in C: of those that have ended it keeps few."""
+
+    def __setitem__(self, key: Any, value: int) -> None:
+        if len(self) >= PRUNED_AT:
+            for ended in [each for each in self if each.dead]:
+                del self[ended]
+        super().__setitem__(key, value)
+
+
+@contextmanager
+def quick() -> Iterator[None]:
+    """Coverage that is started now looks up the greenlet, at each call and return of anything, without calling Python.
+
+    That was half of what it took. It makes the dictionary at the first call that it sees; where it does so in another
+    way, nothing changes.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(weakref, "WeakKeyDictionary", ByGreenlet)
+        yield
+
+
+def is_looked_at(item: pytest.Item) -> bool:
+    if item.nodeid.startswith(ASKING_MUCH):
+        return False
+    callspec = getattr(item, "callspec", None)
+    is_second = callspec is not None and callspec.params.get("database_url") == "postgresql"
+    return not is_second or item.nodeid.startswith(OF_EACH_DATABASE)
+
+
+@contextmanager
+def unseen() -> Iterator[None]:
+    """Nothing of what runs meanwhile is measured, in this process or in those that it starts."""
+    if Coverage.current() is None:
+        yield
+        return
+    tracer, threads_tracer = sys.gettrace(), threading.gettrace()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COVERAGE_PROCESS_CONFIG")
+        threading.settrace(None)
+        sys.settrace(None)
+        try:
+            yield
+        finally:
+            sys.settrace(tracer)
+            threading.settrace(threads_tracer)
