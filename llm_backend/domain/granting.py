@@ -60,6 +60,13 @@ def grant(ask: Ask, ceilings: Sequence[Sums]) -> Grant:
     return Grant(output, ask.tokens(output), ask.microusd(output), is_bounded)
 
 
+def is_whole(ask: Ask, granted: Grant) -> bool:
+    """Whether all that was asked for is held back: where as much is left of each limit, it is, whatever else is."""
+    tokens, microusd = ask.tokens(ask.output_tokens), ask.microusd(ask.output_tokens)
+    same = granted[:3] == (ask.output_tokens, tokens, microusd)
+    return same and tokens < MOST and microusd < MOST
+
+
 def _overshooting(ask: Ask, ceilings: Sequence[Sums], *, is_bounded: bool) -> Grant:
     tokens = min(ask.tokens(ask.output_tokens), *(_left(sums.token_limit, _tokens(sums)) for sums in ceilings))
     microusd = min(ask.microusd(ask.output_tokens), *(_left(sums.microusd_limit, _money(sums)) for sums in ceilings))

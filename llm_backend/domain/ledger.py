@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import budgets, end_users
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, account_of
+from llm_backend.domain.memory import Memory
 from llm_backend.domain.sheet import Terms
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable, Unauthenticated, Unavailable
@@ -41,6 +42,8 @@ class Ledger:
         self._notify = notify
         self._database = database
         self._statements = statements(is_sqlite=database.is_sqlite)
+        # SQLite has nothing to be asked over a distance.
+        self._memory = None if database.is_sqlite else Memory()
         self._waiting: list[tuple[Entry, asyncio.Future[Outcome]]] = []
         self._is_committing = False
 
@@ -185,10 +188,24 @@ class Ledger:
         transaction = Transaction(self._statements, self.terms, entries)
         if any(map(_has_more, entries)):
             outcomes = await self._with_more(entries, transaction)
+        elif forecast := await self._forecast(entries):
+            return forecast
         else:
             outcomes = await self._database.write(transaction.plan(), is_brief=len(entries) <= FEW)
         if transaction.has_events:
             self._notify()
+        if self._memory is not None:
+            self._memory.keep(transaction.sums, transaction.writes)
+        return outcomes
+
+    async def _forecast(self, entries: Sequence[Entry]) -> list[Outcome] | None:
+        """What comes of each, decided on what this process remembers; None where that does not do."""
+        if self._memory is None or (known := self._memory.take(entries)) is None:
+            return None
+        transaction = Transaction(self._statements, self.terms, entries)
+        outcomes = await self._database.write_one(transaction.forecast(known))
+        if outcomes is not None:
+            self._memory.keep(transaction.sums, transaction.writes)
         return outcomes
 
     async def _with_more(self, entries: Sequence[Entry], transaction: Transaction) -> list[Outcome]:

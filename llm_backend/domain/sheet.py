@@ -1,6 +1,6 @@
 """The locked sums of one transaction, and what it moves."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import add, attrgetter, itemgetter, sub
@@ -22,7 +22,7 @@ SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
 ADDED = tuple(f"add_{name}" for name in SUMS)
 DAILY = (*usage.DAY_OF, "requests", *DAILY_SUMS)
 
-_moving = attrgetter(*SUMS, "warned_tokens", "warned_microusd")
+moving = attrgetter(*SUMS, "warned_tokens", "warned_microusd")
 _counted = itemgetter(*DAILY_SUMS)
 
 
@@ -49,7 +49,7 @@ class Sheet:
         self._of_users: dict[tuple[int, str], Sums] = {}
         for row in rows:
             self._sums[row.id] = row
-            self._before[row.id] = _moving(row)
+            self._before[row.id] = moving(row)
             if not row.is_current:
                 continue
             if row.subject.startswith(END_USER):
@@ -111,11 +111,16 @@ class Sheet:
         known = self._days.get(day)
         self._days[day] = counted if known is None else list(map(add, known, counted))
 
+    @property
+    def sums(self) -> Collection[Sums]:
+        """As they will be."""
+        return self._sums.values()
+
     def moves(self) -> list[dict[str, Any]]:
         """What is added to each period's sums, in one order for everyone."""
         moved = []
         for period_id, sums in sorted(self._sums.items()):
-            before, after = self._before[period_id], _moving(sums)
+            before, after = self._before[period_id], moving(sums)
             if after != before:
                 added = dict(zip(ADDED, map(sub, after, before), strict=False))
                 warned = {"now_warned_tokens": sums.warned_tokens, "now_warned_microusd": sums.warned_microusd}

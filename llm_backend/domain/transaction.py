@@ -1,22 +1,34 @@
 """One transaction of the ledger: entries that waited at the same moment, each with an outcome of its own."""
 
-from collections.abc import Generator, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Generator, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, Void, attempt_of
-from llm_backend.domain.granting import Grant, grant
+from llm_backend.domain.forecast import Forecast
+from llm_backend.domain.granting import Grant, grant, is_whole
+from llm_backend.domain.memory import Known
 from llm_backend.domain.sheet import Sheet, Terms
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import usage
 from llm_backend.storage.driver import Rows, Step
 from llm_backend.storage.ledger import Statements, read
+from llm_backend.storage.ledger_forecasts import Expected
 from llm_backend.storage.ledger_rows import Budgeted, Charged, Reserved, Standing, Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.ledger_writes import Writes
 from llm_backend.storage.usage import UsageRecord
 
 Entering = Generator[Step, Rows, list[Outcome]]
+
+
+class Moved(NamedTuple):
+    """What is decided on an entry that moves sums."""
+
+    periods: Sequence[int]
+    """In the order in which a balance is looked for."""
+    grant: Grant | None = None
+    """Where it reserves."""
 
 
 class Transaction:
@@ -32,22 +44,45 @@ class Transaction:
         self._charges: dict[str, list[Charged]] = {}
         self._budgeted: set[tuple[int, str]] = set()
         self._good: set[tuple[int, str | None]] = set()
-        self._writes = Writes()
+        self.writes = Writes()
 
     def plan(self) -> Entering:
         """The outcomes, in the order of the entries. Reservations are locked before sums, by every transaction."""
         if len(self._reserves) < len(self._entries):
             yield from self._lock_attempts()
-        periods = {each for row in self._locked.values() for each in _periods(row)}
+        periods = {each for row in self._locked.values() for each in row.periods}
         if self._reserves:
             periods |= yield from self._look_for_end_users()
         accounts = {entry.account_id for entry in self._reserves}
         self._sheet = Sheet(read(Sums, (yield self._statements.sums(accounts, periods))), self._terms)
         if self._reserves:
             yield from self._look_at_callers()
-        outcomes = [self._enter(entry) for entry in self._entries]
+        decided = [self._enter(entry) for entry in self._entries]
         yield from self._written()
-        return outcomes
+        return [self._told(each) for each in decided]
+
+    def forecast(self, known: Known) -> Generator[Step, Rows, list[Outcome] | None]:
+        """As `plan`, by one statement, which writes what is decided on what is known where that holds.
+
+        None where it does not, and where what is decided is more than to reserve all that was asked for and to settle:
+        then nothing is written.
+        """
+        self._locked, self._open = known.reserved, set(known.reserved)
+        self._good = {(entry.account_id, entry.key_id) for entry in self._reserves}
+        forecast = self._sheet = Forecast(known.sums, self._terms, {entry.account_id for entry in self._reserves})
+        decided = [self._enter(entry) for entry in self._entries]
+        if forecast.warns or not all(map(_is_plain, self._entries, decided)):
+            return None
+        rows = yield self._statements.write_if(self._expected(forecast), self._gathered())
+        if not rows:
+            return None
+        forecast.correct(rows)
+        return [self._told(each) for each in decided]
+
+    @property
+    def sums(self) -> Collection[Sums]:
+        """As they are once it is committed."""
+        return self._sheet.sums
 
     @property
     def has_events(self) -> bool:
@@ -112,7 +147,12 @@ class Transaction:
             rows = yield self._statements.accounts(keyless)
             self._good |= {(account_id, None) for account_id, is_active in rows if is_active}
 
-    def _enter(self, entry: Entry) -> Outcome:
+    def _expected(self, forecast: Forecast) -> Expected:
+        keys = [{"account_id": account_id, "key_id": key_id} for account_id, key_id in self._good if key_id is not None]
+        accounts = [{"account_id": account_id} for account_id, key_id in self._good if key_id is None]
+        return Expected(forecast.expected(), keys, accounts)
+
+    def _enter(self, entry: Entry) -> Moved | Outcome:
         match entry:
             case Reserve():
                 return self._reserve(entry)
@@ -121,7 +161,23 @@ class Transaction:
             case Void():
                 return self._void(entry.attempt_id)
 
-    def _reserve(self, entry: Reserve) -> Outcome:
+    def _written(self) -> Generator[Step, Rows, None]:
+        yield from self._statements.write(self._gathered())
+
+    def _gathered(self) -> Writes:
+        self.writes.days = self._sheet.days()
+        self.writes.moves = self._sheet.moves()
+        self.writes.events = self._sheet.events
+        return self.writes
+
+    def _told(self, decided: Moved | Outcome) -> Outcome:
+        """With how the budget stands after all of them."""
+        if not isinstance(decided, Moved):
+            return decided
+        balance = self._sheet.balance(decided.periods)
+        return Done(balance) if decided.grant is None else Granted(decided.grant, balance)
+
+    def _reserve(self, entry: Reserve) -> Moved | Outcome:
         if (entry.account_id, entry.key_id) not in self._good:
             return Unauthenticated()
         ceilings = self._sheet.ceilings(entry.account_id, entry.key_id, entry.model, self._budget_of(entry))
@@ -136,8 +192,8 @@ class Transaction:
         periods = list(by_kind.values())
         for period_id in periods:
             self._sheet.hold(period_id, granted.reserved_tokens, granted.reserved_microusd)
-        self._writes.reservations.append(self._row(entry, granted, by_kind))
-        return Granted(granted, self._sheet.balance(periods))
+        self.writes.reservations.append(self._row(entry, granted, by_kind))
+        return Moved(periods, granted)
 
     def _row(self, entry: Reserve, granted: Grant, periods: dict[str, int]) -> dict[str, Any]:
         return {
@@ -159,11 +215,11 @@ class Transaction:
             "details": entry.details,
         }
 
-    def _settle(self, record: UsageRecord) -> Outcome:
+    def _settle(self, record: UsageRecord) -> Moved | Outcome:
         row = self._locked.get(record.attempt_id)
         if row is None:
             return LookupError(f"attempt {record.attempt_id} has no reservation")
-        periods = _periods(row)
+        periods = row.periods
         if row.attempt_id in self._open:
             self._let_go(row, periods, "voided" if record.basis == "void" else "settled")
             is_over = record.total_tokens > row.reserved_tokens or record.cost_microusd > row.reserved_microusd
@@ -173,19 +229,19 @@ class Transaction:
             if late is None:
                 return Done()
             self._charge(row, periods, late, overrun=record.overrun)
-        return Done(self._sheet.balance(periods))
+        return Moved(periods)
 
-    def _void(self, attempt_id: str) -> Outcome:
+    def _void(self, attempt_id: str) -> Moved | Outcome:
         row = self._locked.get(attempt_id)
         if row is None or attempt_id not in self._open:
             return Done()
-        periods = _periods(row)
+        periods = row.periods
         self._let_go(row, periods, "voided")
-        return Done(self._sheet.balance(periods))
+        return Moved(periods)
 
     def _let_go(self, row: Reserved, periods: Sequence[int], state: str) -> None:
         self._open.remove(row.attempt_id)
-        self._writes.closed.append({"attempt": row.attempt_id, "to": state})
+        self.writes.closed.append({"attempt": row.attempt_id, "to": state})
         for period_id in periods:
             self._sheet.hold(period_id, -row.reserved_tokens, -row.reserved_microusd)
 
@@ -196,26 +252,21 @@ class Transaction:
         stored["key_period_id"] = row.key_period_id
         stored["model_period_id"] = row.model_period_id
         stored["user_period_id"] = row.user_period_id
-        self._writes.records.append(stored)
+        self.writes.records.append(stored)
         self._sheet.count(stored)
         for period_id in periods:
             self._sheet.use(period_id, record.total_tokens, record.cost_microusd)
         self._sheet.warn(row.account_period_id, stored)
-
-    def _written(self) -> Generator[Step, Rows, None]:
-        self._writes.days = self._sheet.days()
-        self._writes.moves = self._sheet.moves()
-        self._writes.events = self._sheet.events
-        yield from self._statements.write(self._writes)
 
 
 def _is_open(row: Reserved) -> bool:
     return row.state in {"held", "dispatched"}
 
 
-def _periods(row: Reserved) -> list[int]:
-    every = (row.user_period_id, row.account_period_id, row.key_period_id, row.model_period_id)
-    return [each for each in every if each is not None]
+def _is_plain(entry: Entry, decided: Moved | Outcome) -> bool:
+    if not isinstance(decided, Moved):
+        return False
+    return decided.grant is None or (isinstance(entry, Reserve) and is_whole(entry.ask, decided.grant))
 
 
 def _adjustment(record: UsageRecord, known: Sequence[Charged]) -> UsageRecord | None:

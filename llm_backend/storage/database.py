@@ -116,6 +116,10 @@ class Database:
         self._to_write.put(lent)
         return result
 
+    async def write_one(self, plan: Plan[T]) -> T:
+        """As `write`, of a single statement, on a server: it is a transaction by itself, and a single round trip."""
+        return await self._on_driver(self._to_write, lambda lent: driver.read(lent, plan, is_sqlite=False))
+
     async def read(self, plan: Callable[[], Plan[T]]) -> T:
         """What `plan` returns, of statements that only read, each by itself. Never waits for a writer; as `write`.
 

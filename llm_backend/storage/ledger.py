@@ -23,6 +23,7 @@ from sqlalchemy.dialects import sqlite
 
 from llm_backend.storage import lists
 from llm_backend.storage.driver import Hot, Rows, Step, Values
+from llm_backend.storage.ledger_forecasts import Expected, Forecasts, is_good
 from llm_backend.storage.ledger_rows import Abandoned, Charged, Reserved
 from llm_backend.storage.ledger_sums import LockedSums, is_current
 from llm_backend.storage.ledger_tables import IS_OPEN
@@ -63,6 +64,7 @@ class Statements:
         charged = self._within(usage_record.c.attempt_id, "attempts", Text)
         self._charged = self._hot(select(*_named(usage_record, Charged)).where(charged))
         self._together = None if is_sqlite else Together()
+        self._forecasts = None if is_sqlite else Forecasts()
         self._write = self._alone() if is_sqlite else {}
         self._beat = self._hot(_renew_leases(of_these))
         self._observe = self._hot(_observe())
@@ -104,6 +106,11 @@ class Statements:
         for part, hot in self._write.items():
             if rows := getattr(writes, part):
                 yield hot, rows
+
+    def write_if(self, expected: Expected, writes: Writes) -> Step:
+        """As `write`, on a server, where everything is as expected; see `Forecasts.step`."""
+        assert self._forecasts is not None
+        return self._forecasts.step(expected, writes)
 
     def beat(self, attempts: Iterable[str], lease_seconds: int) -> Step:
         """Renew leases, of what is still open."""
@@ -185,9 +192,7 @@ def _some(query: Any) -> Any:
 
 
 def _select_keys(of_these: ColumnElement[bool]) -> Any:
-    lives = or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > db_now())
-    is_good = and_(api_key.c.revoked_at.is_(None), lives, account.c.active)
-    return select(api_key.c.account_id, api_key.c.public_id, is_good).join_from(api_key, account).where(of_these)
+    return select(api_key.c.account_id, api_key.c.public_id, is_good()).join_from(api_key, account).where(of_these)
 
 
 def _select_accounts(of_these: ColumnElement[bool]) -> Any:

@@ -59,6 +59,12 @@ class Reserved(NamedTuple):
     reserved_tokens: int
     reserved_microusd: int
 
+    @property
+    def periods(self) -> list[int]:
+        """Of end user, account, key and model, in this order."""
+        every = (self.user_period_id, self.account_period_id, self.key_period_id, self.model_period_id)
+        return [each for each in every if each is not None]
+
 
 class Charged(NamedTuple):
     """What an attempt was charged already."""

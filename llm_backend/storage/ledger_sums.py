@@ -43,12 +43,14 @@ class LockedSums:
         given = lists.listed("periods", Integer, is_sqlite=is_sqlite)
         # Gathered first, and apart: with an `or` of these, all the periods that there ever were are looked at.
         current = (select(_others.c.id).where(each) for each in _is_now(_others, of_these))
-        every = _select(is_current(), _budgets()).where(budget_period.c.id.in_(union_all(*current, given)))
+        every = _select(is_current(), counted_budgets()).where(budget_period.c.id.in_(union_all(*current, given)))
         self.every = Hot(_locked(every), is_sqlite=is_sqlite)
         if is_sqlite:
             own = _is_now(budget_period, budget_period.c.account_id == bindparam("account", type_=Integer))
             # In no order: there only one transaction at a time locks anything.
-            self.of_one = Hot(union_all(*(_select(true(), _budgets()).where(each) for each in own)), is_sqlite=True)
+            self.of_one = Hot(
+                union_all(*(_select(true(), counted_budgets()).where(each) for each in own)), is_sqlite=True
+            )
             self.known = Sought(budget_period.c.id, Integer, _known, is_sqlite=True)
 
     def step(self, accounts: Collection[int], periods: Collection[int]) -> Step:
@@ -91,8 +93,8 @@ def _select(current: ColumnElement[bool], budgets: ColumnElement[int]) -> Select
     return select(*columns).join_from(budget_period, budget)
 
 
-def _budgets() -> ColumnElement[int]:
-    """How many budgets the account of a period has, but for end users'."""
+def counted_budgets() -> ColumnElement[int]:
+    """How many budgets the account of a budget has, but for end users'."""
     others = budget.alias()
     # Written out: a value of the statement's own would be put among the others at each execution.
     shared = others.c.account_id == budget.c.account_id, others.c.subject < literal_column(f"'{END_USER}'")

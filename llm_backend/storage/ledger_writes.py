@@ -3,13 +3,12 @@
 What is written of each row is said here for both databases; `ledger.py` has SQLite's statements, one for each kind.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from itertools import chain
 from typing import Any
 
 from sqlalchemy import (
-    ARRAY,
+    CTE,
     BigInteger,
     Boolean,
     Column,
@@ -20,9 +19,6 @@ from sqlalchemy import (
     Table,
     Text,
     Update,
-    bindparam,
-    column,
-    func,
     insert,
     literal_column,
     or_,
@@ -33,6 +29,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from llm_backend.storage.driver import Hot, Step, Values
+from llm_backend.storage.given import Columns, Document, Given, Lists, values
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import budget_period, reservation, usage_day, usage_record, webhook_event
@@ -66,39 +63,14 @@ class Writes:
 PARTS = tuple(each.name for each in fields(Writes))
 
 
-class Given:
-    """Rows as a statement is given them: a list of each column, of any length."""
-
-    def __init__(self, part: str, columns: Sequence[tuple[str, TypeEngine[Any]]]) -> None:
-        """`part`: the field of `Writes` that has the rows."""
-        self.part = part
-        self._names = [(f"{part}_{name}", name) for name, _ in columns]
-        lists = [bindparam(f"{part}_{name}", type_=ARRAY(kind)) for name, kind in columns]
-        self.rows: FromClause = (
-            func.unnest(*lists).table_valued(*(column(name, kind) for name, kind in columns)).render_derived(part)
-        )
-
-    def values(self, rows: Collection[Values]) -> Iterator[tuple[str, list[Any]]]:
-        for parameter, name in self._names:
-            yield parameter, [row[name] for row in rows]
+CLOSED = Lists("closed", [("attempt", Text()), ("to", Text())])
 
 
 class Together:
     """Writes as one statement for each kind of them, by what parts it has; compiled when the first such comes."""
 
     def __init__(self) -> None:
-        own = [each for each in reservation.c if each.name not in {"created_at", "lease_until"}]
-        added = [(f"add_{name}", BigInteger()) for name in SUMS]
-        warned = [(f"now_{name}", Boolean()) for name in WARNED]
-        every = (
-            Given("reservations", [*_columns(own), ("lease", Integer())]),
-            Given("closed", [("attempt", Text()), ("to", Text())]),
-            Given("records", _columns(usage_record.c)),
-            Given("days", _columns(usage_day.c)),
-            Given("events", _columns(EVENT)),
-            Given("moves", [("period", BigInteger()), *added, *warned]),
-        )
-        self._given = {given.part: given for given in every}
+        self._given = given_parts()
         self._statements: dict[tuple[str, ...], Hot] = {}
 
     def step(self, writes: Writes) -> Step:
@@ -106,28 +78,47 @@ class Together:
         hot = self._statements.get(parts)
         if hot is None:
             hot = self._statements[parts] = Hot(self._statement(parts), is_sqlite=False)
-        given = (self._given[part].values(getattr(writes, part)) for part in parts)
-        return hot, dict(chain.from_iterable(given))
+        return hot, values(self._given, writes, parts)
 
     def _statement(self, parts: Collection[str]) -> Select[Any]:
-        # All of them see what was there before, and no row is of two.
-        each = [self._write(part, self._given[part].rows).cte(f"{part}_written") for part in parts]
-        return select(literal_column("1")).add_cte(*each)
+        return select(literal_column("1")).add_cte(*written(self._given, parts))
 
-    def _write(self, part: str, rows: FromClause) -> Any:
-        match part:
-            case "reservations":
-                return _inserted(reservation, rows, **begun_reservation(rows.c.lease))
-            case "closed":
-                closed = update(reservation).where(reservation.c.attempt_id == rows.c.attempt)
-                return closed.values(state=rows.c.to)
-            case "records":
-                return _inserted(usage_record, rows)
-            case "days":
-                return _added_days(rows)
-            case "events":
-                return _inserted(webhook_event, rows, **begun_event())
-        return moved(lambda name, _: rows.c[name]).where(budget_period.c.id == rows.c.period)
+
+def given_parts() -> dict[str, Given]:
+    """By the fields of `Writes`, how their rows are given."""
+    own = [each for each in reservation.c if each.name not in {"created_at", "lease_until"}]
+    added = [(f"add_{name}", BigInteger()) for name in SUMS]
+    warned = [(f"now_{name}", Boolean()) for name in WARNED]
+    every = (
+        Document("reservations", [*_columns(own), ("lease", Integer())]),
+        CLOSED,
+        Document("records", _columns(usage_record.c)),
+        Document("days", _columns(usage_day.c)),
+        Document("events", _columns(EVENT)),
+        Lists("moves", [("period", BigInteger()), *added, *warned]),
+    )
+    return {given.part: given for given in every}
+
+
+def written(given: Mapping[str, Given], parts: Iterable[str], *only: ColumnElement[bool]) -> list[CTE]:
+    """What writes the parts, all of it where `only` is so. All see what was there before, and no row is of two."""
+    return [_write(part, given[part].rows, *only).cte(f"{part}_written") for part in parts]
+
+
+def _write(part: str, rows: FromClause, *only: ColumnElement[bool]) -> Any:
+    match part:
+        case "reservations":
+            return _inserted(reservation, rows, *only, **begun_reservation(rows.c.lease))
+        case "closed":
+            closed = update(reservation).where(reservation.c.attempt_id == rows.c.attempt, *only)
+            return closed.values(state=rows.c.to)
+        case "records":
+            return _inserted(usage_record, rows, *only)
+        case "days":
+            return _added_days(rows, *only)
+        case "events":
+            return _inserted(webhook_event, rows, *only, **begun_event())
+    return moved(lambda name, _: rows.c[name]).where(budget_period.c.id == rows.c.period, *only)
 
 
 def begun_reservation(lease: ColumnElement[int]) -> dict[str, ColumnElement[Any]]:
@@ -154,16 +145,17 @@ def moved(given: Callable[[str, TypeEngine[Any]], ColumnElement[Any]]) -> Update
     return update(budget_period).values(**added, **warned)
 
 
-def _added_days(rows: FromClause) -> Any:
+def _added_days(rows: FromClause, *only: ColumnElement[bool]) -> Any:
     names = [each.name for each in usage_day.c]
-    return added_to_days(postgresql.insert(usage_day).from_select(names, select(*(rows.c[name] for name in names))))
+    values = select(*(rows.c[name] for name in names)).where(*only)
+    return added_to_days(postgresql.insert(usage_day).from_select(names, values))
 
 
-def _inserted(table: Table, rows: FromClause, **beside: ColumnElement[Any]) -> Any:
+def _inserted(table: Table, rows: FromClause, *only: ColumnElement[bool], **beside: ColumnElement[Any]) -> Any:
     names = [each.name for each in table.c if each.name in rows.c]
-    values = select(*(rows.c[name] for name in names), *beside.values())
+    values = select(*(rows.c[name] for name in names), *beside.values()).where(*only)
     return insert(table).from_select([*names, *beside], values, include_defaults=False)
 
 
-def _columns(columns: Iterable[Column[Any]]) -> list[tuple[str, TypeEngine[Any]]]:
+def _columns(columns: Iterable[Column[Any]]) -> Columns:
     return [(each.name, each.type) for each in columns]

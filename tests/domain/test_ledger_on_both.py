@@ -14,9 +14,7 @@ from sqlalchemy import Table, insert, select
 
 from llm_backend.domain.end_users import EndUser, EndUserTerms
 from llm_backend.domain.entries import Entry, Settle, Void
-from llm_backend.domain.transaction import Transaction
 from llm_backend.storage.database import Database
-from llm_backend.storage.ledger import statements
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.tables import (
     api_key,
@@ -101,14 +99,20 @@ class Busy:
 
 @ON_POSTGRESQL
 @pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("remembers", [False, True])
 async def test_the_same_batches_leave_the_same_rows_on_both(
-    database: Database, migrated_file: Path, tmp_path: Path, seed: int
+    database: Database, migrated_file: Path, tmp_path: Path, foretold: list[bool], seed: int, *, remembers: bool
 ) -> None:
     async with _copy(migrated_file, tmp_path) as file:
-        both = [(each, Busy(await _books(each), seed)) for each in (database, file)]
+        books = [await _books(each) for each in (database, file)]
+        if not remembers:
+            books[0].ledger._memory = None
+        busy_ones = [Busy(each, seed) for each in books]
         came_of_it = Counter[str]()
         for number in range(BATCHES):
-            on_server, on_file = [await _entered(each, busy.batch()) for each, busy in both]
+            on_server, on_file = [
+                await _entered(each, busy.batch()) for each, busy in zip(books, busy_ones, strict=True)
+            ]
             assert on_server == on_file, number
             came_of_it.update(said.partition("(")[0] for said in on_file)
 
@@ -121,6 +125,23 @@ async def test_the_same_batches_leave_the_same_rows_on_both(
         assert came_of_it.keys() >= {"BudgetExhausted", "Granted", "Done", "LookupError"}
         for each in (database, file):
             await _by_the_clock(each)
+        # Some were as they were foretold, and some were not.
+        assert set(foretold) == ({False, True} if remembers else set())
+
+
+@pytest.fixture
+def foretold(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each transaction that was tried on what was remembered, whether that held."""
+    held: list[bool] = []
+    write_one = Database.write_one
+
+    async def noted(self: Database, plan: Any) -> Any:
+        outcomes = await write_one(self, plan)
+        held.append(outcomes is not None)
+        return outcomes
+
+    monkeypatch.setattr(Database, "write_one", noted)
+    return held
 
 
 @asynccontextmanager
@@ -148,10 +169,9 @@ async def _books(database: Database) -> Books:
     return books
 
 
-async def _entered(database: Database, entries: Sequence[Entry]) -> list[str]:
+async def _entered(books: Books, entries: Sequence[Entry]) -> list[str]:
     """What came of one transaction, each outcome as it says itself."""
-    plan = Transaction(statements(is_sqlite=database.is_sqlite), TERMS, entries).plan()
-    return [repr(outcome) for outcome in await database.write(plan)]
+    return [repr(outcome) for outcome in await books.ledger._together(entries)]
 
 
 async def _rows(database: Database, table: Table) -> list[tuple[Any, ...]]:

@@ -21,12 +21,14 @@ from llm_backend.__main__ import main
 from llm_backend.cli import opening, program
 from llm_backend.domain.entries import Entry, Outcome, Settle
 from llm_backend.domain.ledger import Ledger
+from llm_backend.domain.memory import Known
 from llm_backend.domain.metering import Metering
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.transaction import Transaction
 from llm_backend.edge import workers
 from llm_backend.errors import DatabaseUnavailable
 from llm_backend.storage.journal_files import OwnFile
+from llm_backend.storage.ledger_writes import Writes
 from llm_backend.streaming.pipe import Pipe
 from llm_backend.upstream.upstream import Upstream
 
@@ -86,19 +88,35 @@ def after(owner: type[Any], name: str, point: str) -> None:
 
 def in_transactions() -> None:
     """Pass points when all of a transaction is written and nothing is committed."""
-    original = Transaction._written
+    original, forecast = Transaction._written, Transaction.forecast
 
     def dying(self: Transaction) -> Generator[Any, Any, None]:
         yield from original(self)
-        if self._writes.reservations:
-            passes("reserving")
-        if any(record["basis"] != "crash" for record in self._writes.records):
-            passes("settling")
-        if any(record["basis"] == "crash" for record in self._writes.records):
-            passes("sweeping")
-            passes("recovering")
+        _pass_what_is_written(self.writes)
+
+    def at_once(self: Transaction, known: Known) -> Generator[Any, Any, Any]:
+        """What is one statement is written when it is committed: the last point is the moment before it is sent."""
+        steps = forecast(self, known)
+        try:
+            step = next(steps)
+            _pass_what_is_written(self.writes)
+            steps.send((yield step))
+        except StopIteration as end:
+            return end.value
+        raise AssertionError("A forecast is of more than one statement.")
 
     setattr(Transaction, "_written", dying)  # noqa: B010 (to mypy a method is no variable)
+    setattr(Transaction, "forecast", at_once)  # noqa: B010 (as above)
+
+
+def _pass_what_is_written(writes: Writes) -> None:
+    if writes.reservations:
+        passes("reserving")
+    if any(record["basis"] != "crash" for record in writes.records):
+        passes("settling")
+    if any(record["basis"] == "crash" for record in writes.records):
+        passes("sweeping")
+        passes("recovering")
 
 
 def in_beats() -> None:

@@ -148,7 +148,7 @@ def keeps_what_was_reserved(patch: pytest.MonkeyPatch) -> None:
     """A reservation ends, and what it held back is held back for ever."""
 
     def let_go(self: Transaction, row: Any, _periods: Sequence[int], state: str) -> None:
-        self._writes.closed.append({"attempt": row.attempt_id, "to": state})
+        self.writes.closed.append({"attempt": row.attempt_id, "to": state})
 
     patch.setattr(Transaction, "_let_go", let_go)
 

@@ -144,7 +144,7 @@ def test_what_a_transaction_writes_takes_a_server_one_statement(is_sqlite: bool,
     added = {f"add_{name}": 1 for name in SUMS}
     writes = Writes(
         closed=[{"attempt": "a", "to": "settled"}, {"attempt": "b", "to": "voided"}],
-        days=[dict.fromkeys((column.name for column in usage_day.c), 1)],
+        days=[dict.fromkeys(map(str, usage_day.c.keys()), 1)],
         moves=[{"period": 1, "now_warned_tokens": False, "now_warned_microusd": False, **added}],
     )
 

@@ -4,7 +4,7 @@ No list of statements is kept: every operation is asked, and what the drivers we
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from llm_backend.database_urls import is_sqlite
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Hot
 from llm_backend.storage.ledger import Statements, statements
+from llm_backend.storage.ledger_forecasts import Forecasts
 from llm_backend.storage.ledger_sums import LockedSums
 from llm_backend.storage.ledger_writes import PARTS, Together
 from llm_backend.storage.sought import Sought
@@ -23,6 +24,8 @@ from tests.storage.busy import MODELS, ask_everything, keep_books
 from tests.storage.plans import complaints
 from tests.storage.watching import Watched, watching
 from tests.whole.access import world_on
+
+WHO_RESERVES = [("keys",), ("accounts",), ("keys", "accounts")]
 
 READ_WHOLE = {
     "listAccounts": "it answers with everyone there is, and the client chooses no page",
@@ -70,10 +73,13 @@ def _hot_in(parts: Mapping[str, object]) -> Iterator[Hot]:
 
 def put_together() -> Watched:
     """What PostgreSQL would be given to write, of whatever parts: each combination is a statement of its own."""
-    together, every = Together(), Watched()
-    for number in range(1, len(PARTS) + 1):
-        for parts in combinations(PARTS, number):
-            every.see(Hot(together._statement(parts), is_sqlite=False).text)
+    together, forecasts, every = Together(), Forecasts(), Watched()
+    for parts in chain.from_iterable(combinations(PARTS, number) for number in range(1, len(PARTS) + 1)):
+        every.see(Hot(together._statement(parts), is_sqlite=False).text)
+        if "events" in parts:
+            continue
+        for callers in WHO_RESERVES if "reservations" in parts else [()]:
+            every.see(Hot(forecasts.statement(callers, parts), is_sqlite=False).text)
     return every
 
 
@@ -96,7 +102,7 @@ async def test_whatever_is_written_together_finds_its_rows_by_an_index(watched: 
     every = put_together()
 
     assert await complaints(database_url, every) == {}
-    assert len(every.statements) == 2 ** len(PARTS) - 1
+    assert len(every.statements) == (2 ** len(PARTS) - 1) + (3 * 16 + 15)
     # And these are what the server was given.
     given = {each for each in watched.statements if "_written AS" in each}
     assert len(given) >= 2

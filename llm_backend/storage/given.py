@@ -1,0 +1,68 @@
+"""How a statement of PostgreSQL is given rows."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import orjson
+from sqlalchemy import ARRAY, JSON, BindParameter, ColumnElement, FromClause, Text, bindparam, cast, column, func
+from sqlalchemy.types import TypeEngine
+
+from llm_backend.storage.driver import Values
+
+Columns = Sequence[tuple[str, TypeEngine[Any]]]
+
+
+class Lists:
+    """Rows as a list of each column: those that other rows are looked up for, by plans that know that they are few."""
+
+    def __init__(self, part: str, columns: Columns) -> None:
+        """`part`: the field that has the rows."""
+        self.part = part
+        self._names = [(f"{part}_{name}", name) for name, _ in columns]
+        self._lists = {name: bindparam(f"{part}_{name}", type_=ARRAY(kind)) for name, kind in columns}
+        self.rows = _derived(func.unnest(*self._lists.values()), part, columns)
+
+    def list(self, name: str) -> BindParameter[Any]:
+        """The values of one column."""
+        return self._lists[name]
+
+    @property
+    def number(self) -> ColumnElement[int]:
+        """How many rows there are."""
+        return func.cardinality(next(iter(self._lists.values())))
+
+    def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
+        for parameter, name in self._names:
+            yield parameter, [row[name] for row in rows]
+
+
+class Document:
+    """Rows as one JSON: those that are inserted. Of lists, asyncpg asks each value whether it is a list itself."""
+
+    def __init__(self, part: str, columns: Columns) -> None:
+        self.part = part
+        document = cast(bindparam(part, type_=Text()), JSON)
+        self.rows = _derived(func.json_to_recordset(document), part, columns, with_types=True)
+
+    def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
+        yield self.part, orjson.dumps(rows, default=_hexadecimal).decode()
+
+
+Given = Lists | Document
+
+
+def values(given: Mapping[str, Given], of: object, parts: Iterable[str]) -> Values:
+    """The values of the parts, fields `of` something, by their parameters."""
+    return dict(chain.from_iterable(given[part].values(getattr(of, part)) for part in parts))
+
+
+def _derived(function: Any, name: str, columns: Columns, *, with_types: bool = False) -> FromClause:
+    table = function.table_valued(*(column(name, kind) for name, kind in columns))
+    derived: FromClause = table.render_derived(name, with_types=with_types)
+    return derived
+
+
+def _hexadecimal(value: bytes) -> str:
+    """As PostgreSQL reads bytes."""
+    return f"\\x{value.hex()}"

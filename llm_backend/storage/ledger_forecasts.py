@@ -1,0 +1,147 @@
+"""A whole transaction of the ledger as one statement, for PostgreSQL: a round trip in place of five.
+
+What it writes was decided on what this process remembers. It locks the rows that were decided on, in the order in which
+every transaction does, and writes all of it where they are still such that the same would be decided, else nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import (
+    CTE,
+    BigInteger,
+    ColumnElement,
+    FromClause,
+    Select,
+    Text,
+    and_,
+    any_,
+    func,
+    or_,
+    select,
+    true,
+)
+
+from llm_backend.storage.driver import Hot, Step, Values
+from llm_backend.storage.given import Lists, values
+from llm_backend.storage.ledger_sums import counted_budgets, is_current
+from llm_backend.storage.ledger_tables import IS_OPEN
+from llm_backend.storage.ledger_writes import CLOSED, SUMS, WARNED, Writes, given_parts, written
+from llm_backend.storage.moments import db_now
+from llm_backend.storage.tables import account, api_key, budget, budget_period, reservation
+
+SAME = ("subject", "token_limit", "microusd_limit", *WARNED)
+MOST = ("most_taken_tokens", "most_taken_microusd", "most_used_tokens", "most_used_microusd")
+CALLERS = ("keys", "accounts")
+
+
+@dataclass(slots=True)
+class Expected:
+    """What has to be found. That what is closed is open by then goes without saying."""
+
+    sums: list[Values]
+    """Of each period what was remembered; the `most` that may be used, and taken (used or held back); and how many
+    `budgets` its account has, which is None where nothing is reserved: then it need not be current."""
+    keys: list[Values] = field(default_factory=list)
+    """Those that have to be good, and whose."""
+    accounts: list[Values] = field(default_factory=list)
+    """Those that have to be active, of callers without a key."""
+
+    @property
+    def callers(self) -> tuple[str, ...]:
+        """The names of those that there are."""
+        return tuple(name for name in CALLERS if getattr(self, name))
+
+
+class Forecasts:
+    """One statement for each kind of transaction, compiled when the first such comes."""
+
+    def __init__(self) -> None:
+        own, key = ("account_id", BigInteger()), ("key_id", Text())
+        same = [(name, (budget if name == "subject" else budget_period).c[name].type) for name in SAME]
+        sums = [("id", BigInteger()), ("budgets", BigInteger()), *same, *((name, BigInteger()) for name in MOST)]
+        self._written = given_parts()
+        self._expected = {
+            each.part: each for each in (Lists("sums", sums), Lists("keys", [own, key]), Lists("accounts", [own]))
+        }
+        self._statements: dict[tuple[str, ...], Hot] = {}
+
+    def step(self, expected: Expected, writes: Writes) -> Step:
+        """Its rows are the sums as they were before; there are none where nothing was written."""
+        callers, parts = expected.callers, writes.parts
+        hot = self._statements.get(callers + parts)
+        if hot is None:
+            hot = self._statements[callers + parts] = Hot(self.statement(callers, parts), is_sqlite=False)
+        known = values(self._expected, expected, ("sums", *callers))
+        return hot, known | values(self._written, writes, parts)
+
+    def statement(self, callers: Iterable[str], parts: Sequence[str]) -> Select[Any]:
+        """Each of what is looked at waits for the one before it."""
+        so_far: ColumnElement[bool] = _are_open() if "closed" in parts else true()
+        sums = _locked_sums(self._expected["sums"].rows, so_far)
+        so_far = _count(sums, sums.c.is_so) == self._expected["sums"].number
+        for name in callers:
+            so_far = _are_good(self._expected[name], so_far)
+        as_expected = select(so_far.label("is_so")).cte("as_expected")
+        is_so = select(as_expected.c.is_so).scalar_subquery()
+        before = select(sums.c.id, *(sums.c[name] for name in SUMS)).where(is_so)
+        return before.add_cte(*written(self._written, parts, is_so))
+
+
+def is_good() -> ColumnElement[bool]:
+    """Whether a key is, and its account."""
+    lives = or_(api_key.c.expires_at.is_(None), api_key.c.expires_at > db_now())
+    return and_(api_key.c.revoked_at.is_(None), lives, account.c.active)
+
+
+def _are_open() -> ColumnElement[bool]:
+    """Whether what is to be closed is."""
+    attempts = CLOSED.list("attempt")
+    some = select(reservation.c.attempt_id).where(reservation.c.attempt_id == any_(attempts), IS_OPEN)
+    held = some.order_by(reservation.c.attempt_id).with_for_update().cte("held")
+    return CLOSED.number == _count(held)
+
+
+def _locked_sums(expected: FromClause, so_far: ColumnElement[bool]) -> CTE:
+    own = [budget_period.c[name] for name in ("id", *SUMS)]
+    rows = select(*own, _are_as(expected).label("is_so")).select_from(expected)
+    rows = rows.join(budget_period, budget_period.c.id == expected.c.id).join(budget)
+    locked = rows.where(so_far).order_by(budget_period.c.id).with_for_update(of=budget_period, key_share=True)
+    return locked.cte("locked_sums")
+
+
+def _are_as(expected: FromClause) -> ColumnElement[bool]:
+    """Whether the same would be decided on a period's sums."""
+    now = budget_period.c
+    return and_(
+        budget.c.subject == expected.c.subject,
+        *(now[name].is_not_distinct_from(expected.c[name]) for name in SAME[1:]),
+        now.used_tokens + now.reserved_tokens <= expected.c.most_taken_tokens,
+        now.used_microusd + now.reserved_microusd <= expected.c.most_taken_microusd,
+        now.used_tokens <= expected.c.most_used_tokens,
+        now.used_microusd <= expected.c.most_used_microusd,
+        or_(expected.c.budgets.is_(None), and_(is_current(), counted_budgets() == expected.c.budgets)),
+    )
+
+
+def _are_good(expected: Lists, so_far: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether callers are, as of after the sums were locked: whoever takes a right away locks those first.
+
+    A statement sees what was there before it waited for the sums; but of a row that it locks, it sees the newest. One
+    that somebody else has locked is taken for changed: to wait for it could be to wait crosswise.
+    """
+    rows = expected.rows
+    if expected.part == "keys":
+        own = (api_key.c.public_id == rows.c.key_id) & (api_key.c.account_id == rows.c.account_id)
+        found = select(is_good().label("is_good")).select_from(rows).join(api_key, own).join(account)
+    else:
+        found = select(account.c.active.label("is_good")).join_from(rows, account, account.c.id == rows.c.account_id)
+    of = [api_key, account] if expected.part == "keys" else [account]
+    # With what is asked of them among the conditions, all active accounts there are could be looked through.
+    locked = found.where(so_far).with_for_update(read=True, of=of, skip_locked=True).cte(f"locked_{expected.part}")
+    return expected.number == _count(locked, locked.c.is_good)
+
+
+def _count(rows: CTE, *which: ColumnElement[bool]) -> ColumnElement[int]:
+    return select(func.count()).select_from(rows).where(*which).scalar_subquery()
