@@ -12,10 +12,15 @@ from coverage import Coverage
 
 ASKING_MUCH = (
     "tests/benchmarks/",
+    "tests/faults/test_chunkings.py",
+    "tests/faults/test_secrets_and_sizes.py",
     "tests/proof/",
+    "tests/storage/test_growth.py",
+    "tests/storage/test_query_plans.py",
     "tests/whole/",
 )
-"""They ask hundreds of times for what others ask for once, or start servers that others start too."""
+"""They ask hundreds of times for what others ask for once, as what is drawn by hypothesis does, or start servers that
+others start too."""
 
 OF_EACH_DATABASE = ("tests/storage/", "tests/domain/")
 """Where one database is asked otherwise than the other; elsewhere the second reaches what the first does."""
@@ -46,10 +51,11 @@ def quick() -> Iterator[None]:
 
 
 def is_looked_at(item: pytest.Item) -> bool:
-    if item.nodeid.startswith(ASKING_MUCH):
+    is_drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
+    if is_drawn or item.nodeid.startswith(ASKING_MUCH):
         return False
     callspec = getattr(item, "callspec", None)
-    is_second = callspec is not None and callspec.params.get("database_url") == "postgresql"
+    is_second = callspec is not None and "postgresql" in callspec.params.values()
     return not is_second or item.nodeid.startswith(OF_EACH_DATABASE)
 
 
@@ -61,7 +67,7 @@ def unseen() -> Iterator[None]:
         return
     tracer, threads_tracer = sys.gettrace(), threading.gettrace()
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("COVERAGE_PROCESS_CONFIG")
+        patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         threading.settrace(None)
         sys.settrace(None)
         try:
