@@ -140,7 +140,14 @@ class Parts:
         ledger = self._ledger(stack, database)
         backlog = Backlog(ledger, settings.home / "journal", self.metrics)
         stack.push_async_callback(backlog.close)
-        metering = Metering(ledger, backlog, routing.prices, self.clock, self.metrics)
+        metering = Metering(
+            ledger,
+            backlog,
+            routing.prices,
+            self.clock,
+            self.metrics,
+            is_lone=lambda: self.admission.running <= 1,
+        )
         tokenizer = Tokenizer(Folder(settings.tokenizers))
         stack.push_async_callback(tokenizer.close)
         bench = Bench(

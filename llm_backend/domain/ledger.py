@@ -48,7 +48,7 @@ class Ledger:
         self._is_committing = False
 
     async def reserve(self, entry: Reserve, *, is_alone: bool = False) -> Granted:
-        """Hold back what `entry` asks for. `is_alone`: nothing else of this process is on its way to an upstream.
+        """Hold back what `entry` asks for. `is_alone`: nobody else would be held up by it.
 
         Raises BudgetExhausted, TooManyEndUsers, Unauthenticated where the key or the account was taken away, and
         Unavailable: then it is not known whether it is held back.

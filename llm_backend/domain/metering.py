@@ -1,6 +1,7 @@
 """What every attempt at an upstream may use and has used: reserved before it is sent, settled once, however it ends."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime
 
 import structlog
@@ -28,7 +29,18 @@ log = structlog.get_logger("llm_backend.metering")
 class Metering:
     """Turns attempts into entries of the ledger."""
 
-    def __init__(self, ledger: Ledger, backlog: Backlog, prices: Prices, clock: Clock, metrics: Metrics) -> None:
+    def __init__(  # noqa: PLR0913 (what attempts are entered into and counted by)
+        self,
+        ledger: Ledger,
+        backlog: Backlog,
+        prices: Prices,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        is_lone: Callable[[], bool],
+    ) -> None:
+        """`is_lone`: whether no more than one client is being answered."""
+        self._is_lone = is_lone
         self._ledger = ledger
         self._backlog = backlog
         self._prices = prices
@@ -117,8 +129,8 @@ class Metering:
 
     @property
     def _is_alone(self) -> bool:
-        """Whether whoever asks is all that this process has on its way to an upstream or back."""
-        return len(self._held) <= 1
+        """Whether whoever asks is all that this process has to do, so that nobody is held up with it."""
+        return len(self._held) <= 1 and self._is_lone()
 
     async def _entered(self, entry: Entry, otherwise: Entry | None = None) -> Done | None:
         """What came of it; None where it, or what is entered `otherwise`, waits for the database now."""

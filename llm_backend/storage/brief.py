@@ -20,6 +20,8 @@ WARY_SECONDS = 60.0
 """How long that holds for the commits after it."""
 IS_PATIENT = "is_patient"
 """Under this name a connection has whether it waits for another process that has the file."""
+HAS_LOG = "has_log"
+"""Under this name a connection has whether its file has a write-ahead log: without one, readers are waited for too."""
 
 
 class Brief:
@@ -44,7 +46,7 @@ class Brief:
         return time.monotonic() >= self._wary_until
 
     def written_at_once(self, lent: PoolProxiedConnection, plan: Plan[T]) -> T | None:
-        """What `plan` returns, which is not None, committed; None where another process has the file.
+        """What `plan` returns, which is not None, committed; None where somebody may have to be waited for.
 
         Raises what the driver does; then the transaction may be open still.
         """
@@ -78,7 +80,9 @@ def patience(info: dict[Any, Any], busy_seconds: float) -> str | None:
 
 
 def _has_begun(lent: PoolProxiedConnection, connection: Any) -> bool:
-    """Whether a transaction could begin at once."""
+    """Whether a transaction could begin at once, which then ends without waiting for anybody but the disk."""
+    if not lent.info[HAS_LOG]:
+        return False
     if lent.info.get(IS_PATIENT, True):
         lent.info[IS_PATIENT] = False
         connection.execute("PRAGMA busy_timeout=0")

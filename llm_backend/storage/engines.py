@@ -9,9 +9,10 @@ import aiosqlite
 from sqlalchemy import Connection, PoolResetState, event, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from llm_backend.database_urls import is_sqlite
-from llm_backend.storage.brief import patience
+from llm_backend.storage.brief import HAS_LOG, patience
 from llm_backend.storage.urls import driver_arguments
 
 
@@ -131,12 +132,15 @@ async def _open_file(*arguments: Any, **options: Any) -> aiosqlite.Connection:
 
 
 def _prepare_sqlite(engine: AsyncEngine, limits: Limits, begin: str, *pragmas: str) -> None:
-    def connected(connection: Any, _record: object) -> None:
+    def connected(connection: Any, record: ConnectionPoolEntry) -> None:
         # The driver's own guess would begin a transaction late, and without the lock.
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in pragmas:
             cursor.execute(pragma)
+        cursor.execute("PRAGMA journal_mode")
+        # Some file systems cannot have the log.
+        record.info[HAS_LOG] = cursor.fetchone() == ("wal",)
         cursor.close()
 
     def begun(connection: Connection) -> None:

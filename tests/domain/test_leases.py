@@ -117,7 +117,9 @@ async def test_a_reservation_that_cannot_be_read_is_voided_and_the_others_are_se
     database: Database, tmp_path: Path
 ) -> None:
     books, metrics = await Books.of(database), Metrics()
-    metering = Metering(books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics)
+    metering = Metering(
+        books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics, is_lone=bool
+    )
     await books.reserved(30, details=b"{}")
     await books.reserved(30)
     await _outlives(database)
@@ -132,7 +134,9 @@ async def test_what_is_sold_by_the_piece_is_charged_of_what_was_sent_and_correct
     database: Database, tmp_path: Path
 ) -> None:
     books, metrics = await Books.of(database), Metrics()
-    metering = Metering(books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics)
+    metering = Metering(
+        books.ledger, Backlog(books.ledger, tmp_path, metrics), Prices({}), SystemClock(), metrics, is_lone=bool
+    )
     sold = books.details()._replace(units=Units(seconds=7), price=Price(seconds_microusd=2_000_000))
     attempt = await books.reserved(30, details=sold.as_json())
     await _outlives(database)

@@ -5,24 +5,39 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
+from typing import Any
 
+import aiosqlite
 import pytest
-from sqlalchemy import insert, make_url, text
+from sqlalchemy import insert, make_url, select, text
 
 from llm_backend.errors import DatabaseUnavailable
 from llm_backend.storage import accounts, brief
-from llm_backend.storage.database import Database
+from llm_backend.storage.database import Database, Limits
 from llm_backend.storage.driver import Hot, Plan
 from llm_backend.storage.tables import account
 from tests.databases import ON_POSTGRESQL, ON_SQLITE
 from tests.storage.records import NOON
-from tests.storage.sessions import names
+from tests.storage.sessions import names, opened
 from tests.storage.test_database_plans import BRIEF, adding
 
 
 async def _warm(database: Database) -> None:
     """The connection is made by the first who wants it."""
     assert await database.write(adding(database, "adam")) == ["adam"]
+
+
+class WithoutLog(sqlite3.Connection):
+    """Of a file on a file system that cannot have the log: asked for it, SQLite does not complain."""
+
+    def cursor(self, factory: Any = None) -> Any:
+        return super().cursor(factory or _CursorWithoutLog)
+
+
+class _CursorWithoutLog(sqlite3.Cursor):
+    def execute(self, text: str, /, *values: Any) -> Any:
+        return super().execute("SELECT 1" if text == "PRAGMA journal_mode=WAL" else text, *values)
 
 
 @contextmanager
@@ -141,6 +156,26 @@ def _filling() -> Plan[list[str]]:
     rows = [{"name": f"account {number}", "created_at": NOON} for number in range(10_000)]
     yield Hot(insert(account), is_sqlite=True, keys=["name", "created_at"]), rows
     return []
+
+
+@ON_SQLITE
+async def test_where_a_file_cannot_have_a_log_its_readers_are_waited_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(sqlite3.connect(str(make_url(database_url).database), isolation_level=None)) as made:
+        made.execute("PRAGMA journal_mode=DELETE")
+    monkeypatch.setattr(aiosqlite, "connect", partial(aiosqlite.connect, factory=WithoutLog))
+    async with opened(database_url, Limits(busy_seconds=5)) as database:
+        await _warm(database)
+        async with database.reading() as session:
+            await session.execute(select(account.c.id))
+            at_once = database.write_at_once(adding(database, "alice"))
+            waiting = asyncio.create_task(database.write(adding(database, "bob"), is_brief=True))
+            await asyncio.sleep(0.02)
+            was_waiting = not waiting.done()
+
+        assert await waiting == ["adam", "bob"]
+    assert (at_once, was_waiting) == (None, True)
 
 
 @ON_SQLITE
