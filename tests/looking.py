@@ -22,19 +22,19 @@ ASKING_MUCH = (
 """They ask hundreds of times for what others ask for once, as what is drawn by hypothesis does, or start servers that
 others start too."""
 
+AS_COMMANDS = ("tests/whole/test_start_refusals.py",)
+"""What the commands say that serve, which no other test has them say."""
+
 OF_EACH_DATABASE = ("tests/storage/", "tests/domain/")
 """Where one database is asked otherwise than the other; elsewhere the second reaches what the first does."""
 
-PRUNED_AT = 100
-
 
 class ByGreenlet(dict[Any, int]):
-    """As a WeakKeyDictionary of greenlets, in C: of those that have ended it keeps few."""
+    """As a WeakKeyDictionary of greenlets, in C: those that have ended go when the next one begins."""
 
     def __setitem__(self, key: Any, value: int) -> None:
-        if len(self) >= PRUNED_AT:
-            for ended in [each for each in self if each.dead]:
-                del self[ended]
+        for ended in [each for each in self if each.dead]:
+            del self[ended]
         super().__setitem__(key, value)
 
 
@@ -52,7 +52,7 @@ def quick() -> Iterator[None]:
 
 def is_looked_at(item: pytest.Item) -> bool:
     is_drawn = getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
-    if is_drawn or item.nodeid.startswith(ASKING_MUCH):
+    if is_drawn or (item.nodeid.startswith(ASKING_MUCH) and not item.nodeid.startswith(AS_COMMANDS)):
         return False
     callspec = getattr(item, "callspec", None)
     is_second = callspec is not None and "postgresql" in callspec.params.values()
