@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     CTE,
     BigInteger,
+    Boolean,
     ColumnElement,
     FromClause,
     Select,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     or_,
     select,
     true,
+    type_coerce,
 )
 
 from llm_backend.storage.driver import Hot, Step, Values
@@ -98,9 +100,12 @@ def is_good() -> ColumnElement[bool]:
 def _are_open() -> ColumnElement[bool]:
     """Whether what is to be closed is."""
     attempts = CLOSED.list("attempt")
-    some = select(reservation.c.attempt_id).where(reservation.c.attempt_id == any_(attempts), IS_OPEN)
+    # Asked of what was found: as a condition it would be looked for by its index, which has all that was ever open
+    # until it is vacuumed.
+    is_open = type_coerce(IS_OPEN, Boolean()).label("is_open")
+    some = select(reservation.c.attempt_id, is_open).where(reservation.c.attempt_id == any_(attempts))
     held = some.order_by(reservation.c.attempt_id).with_for_update().cte("held")
-    return CLOSED.number == _count(held)
+    return CLOSED.number == _count(held, held.c.is_open)
 
 
 def _locked_sums(expected: FromClause, so_far: ColumnElement[bool]) -> CTE:

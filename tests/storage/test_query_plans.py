@@ -101,7 +101,7 @@ async def test_each_statement_finds_its_rows_by_an_index(watched: Watched, datab
 async def test_whatever_is_written_together_finds_its_rows_by_an_index(watched: Watched, database_url: str) -> None:
     every = put_together()
 
-    assert await complaints(database_url, every) == {}
+    assert await complaints(database_url, every, each_request=True) == {}
     assert len(every.statements) == (2 ** len(PARTS) - 1) + (3 * 16 + 15)
     # And these are what the server was given.
     given = {each for each in watched.statements if "_written AS" in each}
