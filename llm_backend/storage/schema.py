@@ -5,7 +5,7 @@ import fcntl
 import os
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,7 @@ async def upgrade(url: str) -> Status:
         # Whole tables are rewritten: nothing is said of how they are to be read.
         return await _within(engines.postgresql(normalise(url), engines.UNHURRIED, planned={}), _upgrade)
     async with _alone_in(file.parent):
+        _make_for_its_owner(file)
         # A migration that rebuilds a table drops the old one, whose rows others still point to.
         writer = engines.sqlite_writer(normalise(url), engines.UNHURRIED, foreign_keys=False)
         return await _within(writer, _upgrade)
@@ -125,6 +126,13 @@ async def _alone_in(folder: Path) -> AsyncIterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _make_for_its_owner(file: Path) -> None:
+    """Make a missing file, which will have what people wrote. SQLite gives the files beside it the same permissions."""
+    with suppress(OSError):
+        # Opening the database will say what is wrong.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def _open_folder(folder: Path) -> int:

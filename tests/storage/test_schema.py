@@ -127,6 +127,22 @@ async def test_serving_makes_a_missing_sqlite_file_and_its_folder(tmp_path: Path
     assert (await schema.status(url)).shape == "current"
 
 
+async def test_a_new_file_is_its_owner_s_alone_and_so_are_those_beside_it(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    await schema.ensure(url)
+    database = Database(url)
+    async with database.begin() as session:
+        await session.execute(text("INSERT INTO budget (account_id) SELECT id FROM account"))
+        modes = _modes(tmp_path)
+    await database.close()
+
+    assert modes == dict.fromkeys(("new.db", "new.db-wal", "new.db-shm"), 0o600)
+
+
+def _modes(folder: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+
+
 async def test_a_database_that_is_right_is_served_from(database_url: str) -> None:
     await schema.ensure(database_url)
 
