@@ -58,7 +58,8 @@ class Memory:
             if len(own) == own[0].budgets:
                 self._current[account_id] = [each.id for each in own]
         for row in writes.reservations:
-            self._reserved[row["attempt_id"]] = Reserved(*_reserved(row))
+            if row["state"] != "voided":
+                self._reserved[row["attempt_id"]] = Reserved(*_reserved(row))
         for row in writes.closed:
             self._reserved.pop(row["attempt"], None)
 

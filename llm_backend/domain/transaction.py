@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.entries import Done, Entry, Granted, Outcome, PeriodMissing, Reserve, Settle, Void, attempt_of
 from llm_backend.domain.forecast import Forecast
-from llm_backend.domain.granting import Grant, grant, is_whole
+from llm_backend.domain.granting import Ask, Grant, grant, is_whole
 from llm_backend.domain.memory import Known
 from llm_backend.domain.sheet import Sheet, Terms
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import usage
+from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.driver import Rows, Step
 from llm_backend.storage.ledger import Statements, read
 from llm_backend.storage.ledger_forecasts import Expected
@@ -44,6 +45,8 @@ class Transaction:
         self._charges: dict[str, list[Charged]] = {}
         self._budgeted: set[tuple[int, str]] = set()
         self._good: set[tuple[int, str | None]] = set()
+        self._whole: dict[int, int] = {}
+        """The current period of each account in which something is given up that is not there."""
         self.writes = Writes()
 
     def plan(self) -> Entering:
@@ -106,11 +109,13 @@ class Transaction:
     def _lock_late(self) -> Generator[Step, Rows, None]:
         """Wait for what is given up, and not there yet: a server that hung may be about to commit it.
 
-        Such a transaction holds the sums; once these are locked here, what it has reserved is there, or never will be.
+        Such a transaction holds the sums; once these are locked here, what it has reserved is there, or it has not
+        begun: then its place is taken, see `_void`.
         """
         late = [entry for entry in self._entries if isinstance(entry, Void) and entry.attempt_id not in self._locked]
         if late:
-            yield self._statements.sums({entry.account_id for entry in late}, ())
+            sums = read(Sums, (yield self._statements.sums({entry.account_id for entry in late}, ())))
+            self._whole = {each.account_id: each.id for each in sums if each.subject == WHOLE}
             yield from self._lock(sorted(entry.attempt_id for entry in late))
 
     def _look_back(self, attempts: Iterable[str]) -> Generator[Step, Rows, None]:
@@ -159,7 +164,7 @@ class Transaction:
             case Settle():
                 return self._settle(entry.record)
             case Void():
-                return self._void(entry.attempt_id)
+                return self._void(entry)
 
     def _written(self) -> Generator[Step, Rows, None]:
         yield from self._statements.write(self._gathered())
@@ -215,6 +220,11 @@ class Transaction:
             "details": entry.details,
         }
 
+    def _taken(self, entry: Void, period_id: int) -> dict[str, Any]:
+        nothing = Reserve(entry.attempt_id, entry.account_id, None, "", Ask(0, 0), 0, b"{}")
+        row = self._row(nothing, Grant(0, 0, 0, is_bounded=False), {"": period_id})
+        return row | {"state": "voided"}
+
     def _settle(self, record: UsageRecord) -> Moved | Outcome:
         row = self._locked.get(record.attempt_id)
         if row is None:
@@ -231,9 +241,15 @@ class Transaction:
             self._charge(row, periods, late, overrun=record.overrun)
         return Moved(periods)
 
-    def _void(self, attempt_id: str) -> Moved | Outcome:
-        row = self._locked.get(attempt_id)
-        if row is None or attempt_id not in self._open:
+    def _void(self, entry: Void) -> Moved | Outcome:
+        row = self._locked.get(entry.attempt_id)
+        if row is None:
+            # A statement that was sent and not answered may come to the server when it was given up long ago: it
+            # finds its attempt taken, and writes nothing.
+            if entry.account_id in self._whole:
+                self.writes.reservations.append(self._taken(entry, self._whole[entry.account_id]))
+            return Done()
+        if row.attempt_id not in self._open:
             return Done()
         periods = row.periods
         self._let_go(row, periods, "voided")

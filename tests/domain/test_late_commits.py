@@ -2,13 +2,15 @@
 
 import asyncio
 
+import pytest
+from asyncpg import UniqueViolationError
 from sqlalchemy import text
 
 from llm_backend.domain import budgets
 from llm_backend.domain.entries import Granted, Void
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import DatabaseUnavailable
-from llm_backend.storage import accounts
+from llm_backend.storage import accounts, invariants
 from llm_backend.storage import budgets as stored_budgets
 from llm_backend.storage.database import Database, Limits
 from llm_backend.storage.driver import run
@@ -36,14 +38,36 @@ async def test_a_reservation_that_is_committed_after_it_was_given_up_is_let_go_o
     assert await books.sums() == (0, 0)
 
 
-async def test_what_was_never_reserved_is_given_up_without_a_trace(database: Database) -> None:
+async def test_what_was_never_reserved_is_given_up_once_and_for_all(database: Database) -> None:
     books = await Books.of(database, token_limit=100)
     entry = books.asks(10)
 
-    await books.ledger.enter(Void(entry.attempt_id, books.account.id))
+    for _ in range(2):
+        await books.ledger.enter(Void(entry.attempt_id, books.account.id))
 
-    assert await books.states() == []
+    assert await books.states() == ["voided"]
     assert await books.sums() == (0, 0)
+    async with database.reading() as session:
+        assert await invariants.violations(session) == []
+
+
+@ON_POSTGRESQL
+async def test_a_statement_that_comes_when_it_was_given_up_reserves_nothing(database: Database) -> None:
+    # Row 52
+    books = await Books.of(database, token_limit=100)
+    await books.ledger.enter(books.settles(await books.reserved(10)))
+    entry = books.asks(10)
+    assert books.ledger._memory is not None
+    known = books.ledger._memory.take([entry])
+    assert known is not None
+    on_its_way = Transaction(statements(is_sqlite=False), TERMS, [entry]).forecast(known)
+
+    await books.ledger.enter(Void(entry.attempt_id, books.account.id))
+    with pytest.raises(UniqueViolationError):
+        await database.write_one(on_its_way)
+
+    assert await books.states() == ["settled", "voided"]
+    assert await books.sums() == (5, 0)
 
 
 @ON_POSTGRESQL
