@@ -11,7 +11,7 @@ from sqlalchemy import ClauseElement, ColumnElement, delete, insert, text, updat
 
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
-from llm_backend.storage.invariants import Violation, checks, violations
+from llm_backend.storage.invariants import Violation, violations
 from llm_backend.storage.tables import (
     api_key,
     budget,
@@ -39,12 +39,6 @@ from tests.storage.ledgers import (
 from tests.storage.records import a_record
 
 FOURTH = "019cae00-0000-7000-8000-000000000004"
-
-
-@pytest.fixture(autouse=True)
-def made_anew() -> None:
-    """Those that are kept may have been made where coverage did not look."""
-    checks.cache_clear()
 
 
 def of(attempt_id: str, table: Any = reservation) -> ColumnElement[bool]:
