@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import settings
 
 from tests.databases import database, database_url, empty_database_url, lending, migrated_file
 from tests.faulty import FaultyUpstream
-from tests.looking import forget, is_looked_at, quick, unseen
+from tests.looking import is_looked_at, quick, unseen
 from tests.serving import Running, serving
 
 # The gate asks the same questions every time; new ones are asked wherever else the tests run. No answer is too late.
@@ -49,10 +50,7 @@ def pytest_sessionstart() -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, bool, bool]:
-    if is_looked_at(item):
-        forget(item)
-        return (yield)
-    with unseen():
+    with nullcontext() if is_looked_at(item) else unseen():
         return (yield)
 
 

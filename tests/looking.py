@@ -5,8 +5,6 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,39 +59,16 @@ def is_looked_at(item: pytest.Item) -> bool:
     return not is_second or item.nodeid.startswith(OF_EACH_DATABASE)
 
 
-_grown: set[Any] = set()
-"""The functions of the package that have kept something for good which coverage did not see them make."""
-_folders: set[Path] = set()
-"""Whose tests have been looked at."""
-
-
-def forget(item: pytest.Item) -> None:
-    """What was made unseen is made once more for the tests of each folder: for each test it would take too long."""
-    if item.path.parent not in _folders:
-        _folders.add(item.path.parent)
-        for each in _grown:
-            each.cache_clear()
-        _grown.clear()
-
-
-@cache
-def _keeping(_modules: int) -> list[Any]:
-    """The functions that keep what they have returned, as of so many modules."""
-    ours = [vars(module).values() for name, module in sys.modules.items() if name.startswith("llm_backend.")]
-    return [each for values in ours for each in values if isinstance(each, type(_keeping))]
-
-
-def _sizes() -> dict[Any, int]:
-    return {each: each.cache_info().currsize for each in _keeping(len(sys.modules))}
-
-
 @contextmanager
 def unseen() -> Iterator[None]:
-    """Nothing of what runs meanwhile is measured, in this process or in those that it starts."""
+    """Nothing of what runs meanwhile is measured, in this process or in those that it starts.
+
+    What is made once a process may be made here: then a line is said to be unreached that was reached, never the other
+    way about.
+    """
     if Coverage.current() is None:
         yield
         return
-    before = _sizes()
     tracer, threads_tracer = sys.gettrace(), threading.gettrace()
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
@@ -104,4 +79,3 @@ def unseen() -> Iterator[None]:
         finally:
             sys.settrace(tracer)
             threading.settrace(threads_tracer)
-            _grown.update(each for each, size in _sizes().items() if size > before.get(each, 0))
