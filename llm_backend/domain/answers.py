@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 import orjson
 
+from llm_backend.domain.bench import Bench
 from llm_backend.domain.contents import JSON, read_whole
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.tally import Tally, objects
-from llm_backend.domain.work import Ending
-from llm_backend.errors import Json, LLMBackendError, UpstreamInvalid
+from llm_backend.domain.trades import Trade
+from llm_backend.domain.work import Ending, Work
+from llm_backend.errors import Internal, Json, LLMBackendError, UpstreamInvalid
+from llm_backend.upstream.routing import Plan
 from llm_backend.upstream.wire import Reply
 
 TEXT = "text/plain"
@@ -30,11 +33,26 @@ class Answer(NamedTuple):
 class WholeAnswer(Exchange):
     """One answer in one piece: settled before anyone sees it."""
 
+    def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench) -> None:
+        super().__init__(work, trade, plan, bench)
+        self._answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        """Not the task: the request may be cancelled, the exchange only stopped."""
+
     async def answer(self) -> Answer:
         """The upstream's answer. Raises LLMBackendError, whatever went wrong."""
-        # Shielded: the request may be cancelled, the exchange only stopped.
-        answer: Answer = await asyncio.shield(self.task)
-        return answer
+        return await self._answered
+
+    async def _run(self) -> None:
+        try:
+            answer = await super()._run()
+        except BaseException as error:
+            if not self._answered.done():
+                self._answered.set_exception(error if isinstance(error, Exception) else Internal())
+                # Retrieved here once, for the case that nobody waits for it any more.
+                self._answered.exception()
+            raise
+        if not self._answered.done():
+            self._answered.set_result(answer)
 
     async def _work(self) -> Answer:
         reply = await self._attempts.open()
