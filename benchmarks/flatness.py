@@ -25,6 +25,7 @@ def measure(server: Server, yardstick: Server, requests: int, report: Report, sh
     each = f"each {share:,} requests"
     report.add(f"CPU per request, of {each}", server.name, "x", ratios)
     report.add(f"CPU per request, of {each}", server.name, "ms", cpu)
+    report.add(f"growth of CPU per request with {each}", server.name, "x", [slope(ratios)])
     report.add(f"growth of CPU per request with {each}", server.name, "ms", [slope(cpu)])
     report.add(f"resident memory after {each}", server.name, "MB", resident)
     # The first share still fills caches and pools.
