@@ -4,11 +4,15 @@ from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
+    BigInteger,
     ColumnElement,
+    CompoundSelect,
     FromClause,
     Integer,
     Select,
     and_,
+    any_,
     bindparam,
     false,
     func,
@@ -42,8 +46,8 @@ class LockedSums:
         of_these = lists.within(_others.c.account_id, "accounts", Integer, is_sqlite=is_sqlite)
         given = lists.listed("periods", Integer, is_sqlite=is_sqlite)
         # Gathered first, and apart: with an `or` of these, all the periods that there ever were are looked at.
-        current = (select(_others.c.id).where(each) for each in _is_now(_others, of_these))
-        every = _select(is_current(), counted_budgets()).where(budget_period.c.id.in_(union_all(*current, given)))
+        ids = union_all(*(select(_others.c.id).where(each) for each in _is_now(_others, of_these)), given)
+        every = _select(is_current(), counted_budgets()).where(_is_of(ids, is_sqlite=is_sqlite))
         self.every = Hot(_locked(every), is_sqlite=is_sqlite)
         if is_sqlite:
             own = _is_now(budget_period, budget_period.c.account_id == bindparam("account", type_=Integer))
@@ -76,6 +80,14 @@ def _is_now(periods: FromClause, of_these: ColumnElement[bool]) -> tuple[ColumnE
     begun = and_(of_these, ~periods.c.of_end_user, periods.c.starts_at <= db_now())
     # With a clock that is asked at each row, all that have ended are looked at.
     return and_(begun, periods.c.ends_at.is_(None)), and_(begun, periods.c.ends_at > select(db_now()).scalar_subquery())
+
+
+def _is_of(ids: CompoundSelect[Any], *, is_sqlite: bool) -> ColumnElement[bool]:
+    if is_sqlite:
+        return budget_period.c.id.in_(ids)
+    # As a list: PostgreSQL asks again whether a row that another process has moved meanwhile is to be found, and joined to
+    # what gathers them it would be left out.
+    return budget_period.c.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(BigInteger)))
 
 
 def _known(of_these: ColumnElement[bool]) -> Select[Any]:
