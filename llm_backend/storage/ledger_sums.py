@@ -85,8 +85,8 @@ def _is_now(periods: FromClause, of_these: ColumnElement[bool]) -> tuple[ColumnE
 def _is_of(ids: CompoundSelect[Any], *, is_sqlite: bool) -> ColumnElement[bool]:
     if is_sqlite:
         return budget_period.c.id.in_(ids)
-    # As a list: PostgreSQL asks again whether a row that another process has moved meanwhile is to be found, and joined to
-    # what gathers them it would be left out.
+    # As a list: PostgreSQL asks again whether a row that another process has moved meanwhile is to be found, and leaves
+    # it out where it is joined to what gathers them.
     return budget_period.c.id == any_(func.array(ids.scalar_subquery(), type_=ARRAY(BigInteger)))
 
 
