@@ -38,7 +38,6 @@ class Server:
     """Of llm-backend, what keeps its books: SQLite or PostgreSQL."""
     database: str | None = None
     """The name of its PostgreSQL database."""
-    workers: int = 1
 
 
 def environment(**added: str) -> dict[str, str]:
@@ -114,7 +113,7 @@ def llm_backend(
         store = "PostgreSQL" if database_url else "SQLite"
         name = f"llm-backend, {store}" + (f", {workers} workers" if workers > 1 else "")
         database = database_url.rpartition("/")[2] if database_url else None
-        yield Server(name, f"{url}/v1", made, process.pid, store, database, workers)
+        yield Server(name, f"{url}/v1", made, process.pid, store, database)
 
 
 def settings(upstream_url: str, database_url: str | None = None) -> dict[str, str]:

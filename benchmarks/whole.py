@@ -14,12 +14,9 @@ AT = 16
 """Connections at which CPU is judged."""
 MANY_KEYS = 512
 CPU = {"SQLite": Target(5.5, 3.0), "PostgreSQL": Target(6.5, 4.0)}
-"""By the store of llm-backend's books, as ratios to the bare relay, of one worker (docs/decisions/0011)."""
-CPU_OF_TWO = Target(goal=6.5)
-"""Of two workers, which wait for one another where all clients are one account's."""
-DEFAULT_STORE = "SQLite"
+"""By the store of llm-backend's books, as ratios to the bare relay."""
 ADDED_MS = Target(1.5)
-"""To the median latency, with one connection, in the default configuration (docs/decisions/0011)."""
+"""To the median latency, with one connection."""
 
 
 def measure(servers: Sequence[Server], disk: Disk, rounds: int, requests: int, report: Report) -> None:
@@ -57,7 +54,7 @@ def _at(connections: int) -> str:
 def _tell(outcomes: Outcomes, servers: Sequence[Server], connections: int, report: Report) -> None:
     what = _at(connections)
     for server in servers:
-        target = _cpu_target(server) if connections == AT else Target()
+        target = CPU[server.store] if server.store and connections == AT else Target()
         _tell_cpu(outcomes, server, what, report, target)
         report.add(f"requests a second, {what}", server.name, "1/s", outcomes.values(server.name, _rate))
         if server.name != UPSTREAM:
@@ -65,12 +62,6 @@ def _tell(outcomes: Outcomes, servers: Sequence[Server], connections: int, repor
             continue
         report.add(f"latency p50, {what}", server.name, "ms", outcomes.values(server.name, _p50))
         report.add(f"latency p99, {what}", server.name, "ms", outcomes.values(server.name, _p99))
-
-
-def _cpu_target(server: Server) -> Target:
-    if server.store is None:
-        return Target()
-    return CPU[server.store] if server.workers == 1 else CPU_OF_TWO
 
 
 def _tell_cpu(outcomes: Outcomes, server: Server, what: str, report: Report, target: Target) -> None:
@@ -87,7 +78,7 @@ def _tell_cpu(outcomes: Outcomes, server: Server, what: str, report: Report, tar
 
 def _tell_added(outcomes: Outcomes, server: Server, connections: int, report: Report) -> None:
     what = _at(connections)
-    target = ADDED_MS if server.store == DEFAULT_STORE and connections == 1 else Target()
+    target = ADDED_MS if server.store and connections == 1 else Target()
     added = partial(outcomes.differences, server.name)
     report.add(f"added latency p50, {what}", server.name, "ms", added(UPSTREAM, _p50), target)
     report.add(f"added latency p99, {what}", server.name, "ms", added(UPSTREAM, _p99))

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from llm_backend.domain.granting import UNBOUNDED
-from llm_backend.domain.sheet import SUMS, Sheet, Terms, moving
+from llm_backend.domain.sheet import Sheet, Terms, moving
 from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.driver import Rows, Values
 from llm_backend.storage.ledger_forecasts import MOST, SAME
 from llm_backend.storage.ledger_rows import Sums
+from llm_backend.storage.ledger_writes import SUMS
 
 
 class Forecast(Sheet):

@@ -15,14 +15,14 @@ from llm_backend.storage.accounts import WHOLE
 from llm_backend.storage.budgets import END_USER
 from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.ledger_writes import SUMS, WARNED
 
 EVENT_TYPE = "budget.soft_limit_reached"
 
-SUMS = ("used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
 ADDED = tuple(f"add_{name}" for name in SUMS)
 DAILY = (*usage.DAY_OF, "requests", *DAILY_SUMS)
 
-moving = attrgetter(*SUMS, "warned_tokens", "warned_microusd")
+moving = attrgetter(*SUMS, *WARNED)
 _counted = itemgetter(*DAILY_SUMS)
 
 

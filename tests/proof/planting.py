@@ -18,7 +18,7 @@ from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.entries import Entry, Outcome
 from llm_backend.domain.ledger import Ledger
-from llm_backend.domain.sheet import SUMS, Sheet
+from llm_backend.domain.sheet import Sheet
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.transaction import Transaction
 from llm_backend.errors import LLMBackendError
@@ -27,6 +27,7 @@ from llm_backend.storage.database import Database
 from llm_backend.storage.driver import Hot, Rows, Step, run
 from llm_backend.storage.ledger import Statements
 from llm_backend.storage.ledger_rows import Sums
+from llm_backend.storage.ledger_writes import SUMS
 from llm_backend.storage.tables import conversation, reservation
 from llm_backend.storage.usage import UsageRecord
 from llm_backend.streaming.sse import Event, is_done
