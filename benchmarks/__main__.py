@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from benchmarks import command, flatness, memory, starting, streams, telling, whole
+from benchmarks import command, flatness, memory, responses, starting, streams, telling, whole
 from benchmarks.command import Asked
 from benchmarks.disk import Disk
 from benchmarks.measuring import Report
@@ -46,6 +46,9 @@ def _measure(scenario: str, stage: Stage, told: Asked, report: Report) -> None:
         case "streams":
             ours = [stage.on_sqlite, *stage.on_postgresql[:1]]
             streams.measure([stage.upstream, stage.relay, *ours, *told.peers], slow_rounds, streams.Size(), report)
+        case "responses":
+            ours = [stage.on_sqlite, *stage.on_postgresql[:1]]
+            responses.measure(ours, slow_rounds, told.requests, report)
         case "start":
             starting.measure(stage.folder, stage.upstream.url, slow_rounds, report)
         case "memory":

@@ -23,11 +23,21 @@ class Stream:
     chunks: int
     pace_ms: int = 0
     has_usage: bool = True
+    is_response: bool = False
+    """Whether a response is asked for, which is kept, of a server whose upstream has chats only."""
+
+    @property
+    def path(self) -> str:
+        """Below the API's base URL."""
+        return "/responses" if self.is_response else "/chat/completions"
 
 
 def question(stream: Stream | None) -> bytes:
     """A request's body. What is wanted stands in the prompt, as a proxy may drop fields that it does not know."""
     wish = f" [[{stream.chunks} chunks, one in {stream.pace_ms} ms]]" if stream else ""
+    if stream and stream.is_response:
+        said = {"instructions": "You are a helpful assistant.", "input": f"Say something measured.{wish}"}
+        return orjson.dumps({"model": MODEL, **said, "temperature": 0.7, "stream": True})
     body: dict[str, Any] = {
         "model": MODEL,
         "messages": [
@@ -96,6 +106,25 @@ def fault_of_whole(body: bytes) -> str | None:
 
 def fault_of_stream(body: bytes, wanted: Stream) -> str | None:
     """What is wrong with all the bytes of a streamed answer; None where each chunk came once, in order, and its end."""
+    return _fault_of_response(body, wanted) if wanted.is_response else _fault_of_chunks(body, wanted)
+
+
+def _fault_of_response(body: bytes, wanted: Stream) -> str | None:
+    try:
+        told = [orjson.loads(event.partition(b"\ndata: ")[2]) for event in body.split(b"\n\n") if event]
+        pieces = [event["delta"] for event in told if event["type"] == "response.output_text.delta"]
+        used = told[-1]["response"]["usage"]["total_tokens"]
+    except (ValueError, LookupError, TypeError):
+        return "not an event"
+    if [event["sequence_number"] for event in told] != list(range(len(told))):
+        return "other numbers"
+    if pieces != [_piece(number) for number in range(wanted.chunks)]:
+        return f"{len(pieces)} chunks of {wanted.chunks}" if len(pieces) != wanted.chunks else "other chunks"
+    is_whole = told[-1]["type"] == "response.completed" and used == USAGE["total_tokens"]
+    return None if is_whole else "no good end"
+
+
+def _fault_of_chunks(body: bytes, wanted: Stream) -> str | None:
     payloads = [event.removeprefix(b"data: ") for event in body.split(b"\n\n") if event.startswith(b"data: ")]
     if not payloads or payloads.pop() != b"[DONE]":
         return "no [DONE]"

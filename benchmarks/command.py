@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks import postgres
 from benchmarks.servers import Server
 
-USUAL = ("whole", "streams", "start", "memory")
+USUAL = ("whole", "streams", "responses", "start", "memory")
 SCENARIOS = (*USUAL, "flat")
 _PEER = re.compile(r"(?P<name>[^=]+)=(?P<url>https?://[^@]+?)/?(?:@(?P<process>\d+))?")
 

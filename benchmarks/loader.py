@@ -100,8 +100,9 @@ class Loader:
 
     def _request(self, key: str) -> bytes:
         body = answers.question(self._plan.stream)
+        path = self._plan.stream.path if self._plan.stream else "/chat/completions"
         head = (
-            f"POST {self._address.path}/chat/completions HTTP/1.1\r\nhost: {self._address.netloc}\r\n"
+            f"POST {self._address.path}{path} HTTP/1.1\r\nhost: {self._address.netloc}\r\n"
             f"authorization: Bearer {key}\r\ncontent-type: application/json\r\naccept: application/json\r\n"
             f"user-agent: benchmarks\r\ncontent-length: {len(body)}\r\n\r\n"
         )

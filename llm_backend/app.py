@@ -10,11 +10,12 @@ from starlette.types import ASGIApp
 
 from llm_backend import logs
 from llm_backend.configured import transport_of
+from llm_backend.contract.answers import ResponseSchemas
 from llm_backend.contract.contract import Contract
 from llm_backend.contract.defaults import refuse_wrong_defaults
 from llm_backend.contract.documents import merge
 from llm_backend.domain.clock import Clock, SystemClock
-from llm_backend.domain.exchanges import Exchanges
+from llm_backend.domain.responses.judging import Judge
 from llm_backend.domain.services import Services
 from llm_backend.edge.admission import Admission, Edge
 from llm_backend.edge.cors import Cors
@@ -24,6 +25,7 @@ from llm_backend.parts import Parts
 from llm_backend.reloading import Reloading
 from llm_backend.resources import resource
 from llm_backend.settings import Settings, Source, Upstream
+from llm_backend.stopping import Stopping
 from llm_backend.upstream.wire import Transport
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -49,19 +51,18 @@ def create_app(
     admission = Admission(settings.limits.max_concurrent_requests)
     metrics = Metrics()
     reloading = Reloading(settings, source, metrics)
-    parts = Parts(settings, clock or SystemClock(), transport_of, admission, metrics, reloading)
-    running: list[Exchanges] = []
+    judge = Judge(_response_schemas().fault_in, metrics) if settings.responses.check else None
+    parts = Parts(
+        settings, contract.document, clock or SystemClock(), transport_of, admission, metrics, reloading, judge
+    )
+    stopping = Stopping()
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[dict[str, Services]]:
         async with AsyncExitStack() as stack:
-            services = await parts.open(stack, contract.document)
-            running.append(services.exchanges)
+            services = await parts.open(stack)
+            stopping.add(services)
             yield {"services": services}
-
-    def cut() -> None:
-        for exchanges in running:
-            exchanges.cut()
 
     guard = Guard(
         LifespanMiddleware(_answering(contract, direct=settings.direct_routing), lifespan=lifespan),
@@ -72,7 +73,7 @@ def create_app(
         count=metrics.count,
         plain_roots=contract.plain_roots,
     )
-    return Edge(Cors(guard, settings.cors_origins), admission, cut, reloading.ask)
+    return Edge(Cors(guard, settings.cors_origins), admission, stopping, reloading.ask)
 
 
 def from_environment() -> Edge:
@@ -99,6 +100,12 @@ def _agreed(settings: Settings) -> Contract:
 def _contract(*, docs: bool, unmetered: tuple[str, ...]) -> Contract:
     """The same for every application of a process."""
     return Contract.of(merge(resource("spec"), docs=docs, unmetered=unmetered))
+
+
+@cache
+def _response_schemas() -> ResponseSchemas:
+    """The same too; of a document made for this alone, as nobody else keeps what is said of answers."""
+    return ResponseSchemas(merge(resource("spec")))
 
 
 @cache

@@ -42,7 +42,9 @@ def upstream(configured: Configured, transport: Transport, clock: Clock) -> Upst
         circuit=Circuit(clock.monotonic),
         rests=Rests(clock.monotonic),
         secrets=(key.get_secret_value(),) if key else (),
-        manner=Manner(configured.output_cap_field, configured.on_disconnect == "drain"),
+        manner=Manner(
+            configured.output_cap_field, configured.on_disconnect == "drain", configured.responses == "native"
+        ),
     )
 
 

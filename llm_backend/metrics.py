@@ -34,6 +34,10 @@ class Metrics:
         self.usage_missing = labelled("llm_backend_usage_missing", "Complete answers without usage.", ("upstream",))
         self.records_unwritten = counter("llm_backend_usage_records_unwritten", "Usage records that only the log has.")
         self.pending = gauge("llm_backend_usage_records_pending", "Usage records that wait for the database.")
+        self.responses_undocumented = counter(
+            "llm_backend_responses_undocumented",
+            "Responses and events that were told and are not as they are documented, where that is looked at.",
+        )
         self.ratelimit_degraded = gauge(
             "llm_backend_ratelimit_degraded",
             "1 while the shared rate limits do not answer and each process keeps its own.",

@@ -36,6 +36,8 @@ from llm_backend.domain.ownership import Ownership
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.relaying import Gate, Relaying
 from llm_backend.domain.reports import Reports
+from llm_backend.domain.responses.judging import Judge
+from llm_backend.domain.retention import Retention
 from llm_backend.domain.rounds import Rounds
 from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.domain.services import Services
@@ -46,6 +48,7 @@ from llm_backend.domain.webhooks import Endpoint, Webhooks
 from llm_backend.edge.admission import Admission
 from llm_backend.metrics import Metrics
 from llm_backend.reloading import LOOK_SECONDS, Reloading, Routing
+from llm_backend.responding import Kept, Responding
 from llm_backend.settings import Settings, Upstream
 from llm_backend.storage.claims import Claim
 from llm_backend.storage.database import Database
@@ -70,27 +73,46 @@ class Parts:
     """Makes the parts that need a running loop."""
 
     settings: Settings
+    document: Document
     clock: Clock
     transport_of: Callable[[Upstream], Transport]
     """Makes the way to an upstream."""
     admission: Admission
     metrics: Metrics
     reloading: Reloading
+    judge: Judge | None = None
+    """Looks at what is told of responses; None: nobody does."""
 
-    async def open(self, stack: AsyncExitStack, document: Document) -> Services:
+    async def open(self, stack: AsyncExitStack) -> Services:
         """All of them; `stack` lets go of them in the opposite order."""
         settings = self.settings
         database = Database(settings.database_url.get_secret_value())
         stack.push_async_callback(database.close)
+        alone = _is_alone(stack, database)
         if settings.metrics_port is not None:
             stack.callback(self.metrics.serve(settings.host, settings.metrics_port))
         routing = self._routing(stack)
         # Before anything is settled for those who ran before: a server with another secret does not start.
         secrets = await self._secrets(database)
-        exchanges = await self._exchanges(stack, database, routing)
-        keys = Keys(database, secrets, self.clock, recoverable=settings.keys.recoverable)
-        accounts = Accounts(database, self.clock, default_tokens=settings.budgets.default_tokens)
+        exchanges = await self._exchanges(stack, database, routing, alone=alone)
         relaying = self._relaying(database, routing)
+        responding = Responding(
+            database, self.clock, routing.catalogue, exchanges, relaying, secrets, self.judge, self._is_draining
+        )
+        kept = responding.open(stack, alone=alone)
+        return await self._services(database, routing, secrets, exchanges, relaying, kept)
+
+    async def _services(  # noqa: PLR0913, PLR0917 (what the others are made of, or that are among them)
+        self,
+        database: Database,
+        routing: Routing,
+        secrets: Secrets,
+        exchanges: Exchanges,
+        relaying: Relaying,
+        kept: Kept,
+    ) -> Services:
+        keys = Keys(database, secrets, self.clock, recoverable=self.settings.keys.recoverable)
+        accounts = Accounts(database, self.clock, default_tokens=self.settings.budgets.default_tokens)
         return Services(
             authentication=await self._authentication(accounts, keys),
             accounts=accounts,
@@ -103,19 +125,29 @@ class Parts:
             explanations=Explanations(database),
             exports=Exports(database, self.clock),
             erasure=Erasure(database, accounts, self.clock),
-            admin=AdminToken([token.get_secret_value() for token in settings.admin_tokens], self.clock),
+            admin=self._admin(),
             catalogue=routing.catalogue,
             upstreams=routing.upstreams,
             exchanges=exchanges,
             relaying=relaying,
             own_lists=OwnLists(relaying),
             frontends=self._frontends(),
-            chats=Chats(Desk(database, self.clock, routing.catalogue, exchanges, customs(settings))),
+            chats=Chats(Desk(database, self.clock, routing.catalogue, exchanges, customs(self.settings))),
             idempotency=Idempotency(database, secrets),
-            readiness=Readiness(database, routing.upstreams, lambda: self.admission.is_draining, routing.limits),
+            readiness=Readiness(database, routing.upstreams, self._is_draining, routing.limits),
             metrics=self.metrics,
-            document=document,
+            document=self.document,
+            conversations=kept.conversations,
+            completions=kept.completions,
+            resumable=kept.resumable,
+            responses=kept.responses,
         )
+
+    def _is_draining(self) -> bool:
+        return self.admission.is_draining
+
+    def _admin(self) -> AdminToken:
+        return AdminToken([token.get_secret_value() for token in self.settings.admin_tokens], self.clock)
 
     def _routing(self, stack: AsyncExitStack) -> Routing:
         """The upstreams, and what is asked of which of them."""
@@ -134,7 +166,9 @@ class Parts:
         secret = self.settings.frontends.jwt_secret
         return Frontends(secret.get_secret_value() if secret else None, self.clock)
 
-    async def _exchanges(self, stack: AsyncExitStack, database: Database, routing: Routing) -> Exchanges:
+    async def _exchanges(
+        self, stack: AsyncExitStack, database: Database, routing: Routing, *, alone: bool
+    ) -> Exchanges:
         """The door to the upstreams, with the ledger behind it, which is kept up until nothing runs any more."""
         settings = self.settings
         ledger = self._ledger(stack, database)
@@ -162,12 +196,13 @@ class Parts:
         )
         exchanges = Exchanges(routing.catalogue, bench, stream_limits(settings), self.metrics)
         upkeep = Upkeep(ledger, metering, backlog, exchanges)
-        await upkeep.recover(alone=_is_alone(stack, database))
+        await upkeep.recover(alone=alone)
         # What the last exchanges leave, once the rounds are over.
         stack.push_async_callback(backlog.replay)
         rounds = Rounds()
         stack.push_async_callback(rounds.close)
         self._go_round(rounds, upkeep, routing)
+        rounds.every(TIDY_SECONDS, Retention(database).tidy)
         stack.push_async_callback(exchanges.close)
         return exchanges
 

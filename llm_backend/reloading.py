@@ -25,7 +25,7 @@ LOOK_SECONDS = 2.0
 ADOPTED = frozenset(
     {
         *("upstreams", "models", "aliases", "default_model", "timeouts"),
-        *("openai_api_key", "openai_base_url", "upstream_allow_http"),
+        *("openai_api_key", "openai_base_url", "upstream_allow_http", "upstream_responses"),
     }
 )
 """What holds as soon as it is read. The rest needs a new start, and so does `timeouts` for whole requests."""

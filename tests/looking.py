@@ -15,7 +15,7 @@ ASKING_MUCH = (
     "tests/faults/test_chunkings.py",
     "tests/faults/test_secrets_and_sizes.py",
     "tests/proof/",
-    "tests/storage/test_growth.py",
+    "tests/storage/test_growth",
     "tests/storage/test_query_plans.py",
     "tests/whole/",
 )

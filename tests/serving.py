@@ -25,6 +25,9 @@ from llm_backend.upstream.wire import Transport
 SECRET_KEY = "a-test-secret-of-more-than-32-bytes"
 ADMIN_TOKEN = "admin-token-for-tests-of-32-bytes!"
 
+AT_ONCE = ServerTimes(grace_seconds=0.0)
+"""What still runs when a test is over is cut."""
+
 
 @dataclass(slots=True)
 class Running:
@@ -79,9 +82,13 @@ async def serving(
     times: ServerTimes | None = None,
     limits: ConnectionLimits | None = None,
     toml: str = "",
+    name: str = "tests",
     **environment: str,
 ) -> AsyncIterator[Running]:
-    """Serve on a free port of 127.0.0.1; `environment` and `toml` as a deployment would set them."""
+    """Serve on a free port of 127.0.0.1; `environment` and `toml` as a deployment would set them.
+
+    `name`: of its account, of which another server on the database needs one of its own.
+    """
     source = _source(database_url, tmp_path, toml, environment)
     settings = source.load()
     echo = None if transport or settings.upstream.url else Echo()
@@ -91,7 +98,7 @@ async def serving(
         transport_of=lambda each: transport_of(each) if each.url or not instead else instead,
         source=source,
     )
-    where = Serving(port=0, parser=parser, times=times or ServerTimes(), limits=limits or ConnectionLimits())
+    where = Serving(port=0, parser=parser, times=times or AT_ONCE, limits=limits or ConnectionLimits())
     running_server = server(app, where)
     task = asyncio.create_task(running_server.serve())
     while not running_server.started:
@@ -100,9 +107,11 @@ async def serving(
         await asyncio.sleep(0.005)
     database = Database(database_url)
     try:
-        account_id, key = await _account(database)
+        account_id, key = await _account(database, name)
         services = running_server.lifespan.state["services"]
         yield Running(running_server, settings, services, database, account_id, key, echo)
+        undocumented = services.metrics.responses_undocumented._value.get()
+        assert undocumented == 0, "The log says where responses are not as they are documented."
     finally:
         running_server.should_exit = True
         await task
@@ -115,6 +124,7 @@ def _source(database_url: str, tmp_path: Path, toml: str, environment: dict[str,
         "SECRET_KEY": SECRET_KEY,
         "ADMIN_TOKEN": ADMIN_TOKEN,
         "LLM_BACKEND_HOME": str(tmp_path),
+        "RESPONSES_CHECK": "on",
         **environment,
     }
     if toml:
@@ -124,8 +134,8 @@ def _source(database_url: str, tmp_path: Path, toml: str, environment: dict[str,
     return Source(variables, tmp_path)
 
 
-async def _account(database: Database) -> tuple[int, str]:
+async def _account(database: Database, name: str = "tests") -> tuple[int, str]:
     clock = SystemClock()
     keys = Keys(database, await unlock(database, SECRET_KEY, clock), clock)
-    account, key = await Accounts(database, clock).create_with_key("tests", keys)
+    account, key = await Accounts(database, clock).create_with_key(name, keys)
     return account.id, key.text

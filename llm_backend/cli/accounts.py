@@ -43,6 +43,8 @@ def create(  # noqa: PLR0913 (what an account is)
     term: terms.Term = None,
     time_zone: terms.TimeZone = None,
     fits: terms.Fits = None,
+    stores: terms.Stores = None,
+    retention_days: terms.RetentionDays = None,
     requests_per_minute: terms.RequestsPerMinute = None,
     tokens_per_minute: terms.TokensPerMinute = None,
     concurrent_requests: terms.ConcurrentRequests = None,
@@ -52,8 +54,9 @@ def create(  # noqa: PLR0913 (what an account is)
     """Make an account with its first key, which is shown this once."""
     said = terms.given(
         course=course, budget=budget, budget_microusd=budget_microusd, renewal=renewal, carries_over=carries_over,
-        terms=term, time_zone=time_zone, fits=fits, requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute, concurrent_requests=concurrent_requests,
+        terms=term, time_zone=time_zone, fits=fits, stores=stores, retention_days=retention_days,
+        requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+        concurrent_requests=concurrent_requests,
     )  # fmt: skip
     account, key = asyncio.run(_create(name, cast("Terms", said), user))
     if as_json:
@@ -103,6 +106,8 @@ def update(  # noqa: PLR0913 (what of an account may be changed)
     term: terms.Term = None,
     time_zone: terms.TimeZone = None,
     fits: terms.Fits = None,
+    stores: terms.Stores = None,
+    retention_days: terms.RetentionDays = None,
     requests_per_minute: terms.RequestsPerMinute = None,
     tokens_per_minute: terms.TokensPerMinute = None,
     concurrent_requests: terms.ConcurrentRequests = None,
@@ -112,8 +117,9 @@ def update(  # noqa: PLR0913 (what of an account may be changed)
     """Change what is given of an account; its users become those that are given."""
     said = terms.given(
         name=name, course=course, budget=budget, budget_microusd=budget_microusd, renewal=renewal,
-        carries_over=carries_over, terms=term, time_zone=time_zone, fits=fits, requests_per_minute=requests_per_minute,
-        tokens_per_minute=tokens_per_minute, concurrent_requests=concurrent_requests,
+        carries_over=carries_over, terms=term, time_zone=time_zone, fits=fits, stores=stores,
+        retention_days=retention_days, requests_per_minute=requests_per_minute, tokens_per_minute=tokens_per_minute,
+        concurrent_requests=concurrent_requests,
     )  # fmt: skip
     account = asyncio.run(_update(reference, cast("Changes", said), user))
     if as_json:
@@ -195,6 +201,8 @@ def described(account: Account) -> dict[str, Any]:
         "terms": account.terms,
         "time_zone": account.time_zone,
         "fits": account.fits,
+        "stores": account.stores,
+        "retention_days": account.retention_days,
         "requests_per_minute": account.requests_per_minute,
         "tokens_per_minute": account.tokens_per_minute,
         "concurrent_requests": account.concurrent_requests,

@@ -22,6 +22,10 @@ Term = Annotated[
 ]
 TimeZone = Annotated[str | None, typer.Option(help="Where budgets renew at midnight, as Europe/Berlin.")]
 Fits = Annotated[bool | None, typer.Option(help="Whether a named limit of output is lowered to what is left.")]
+Stores = Annotated[bool | None, typer.Option(help="Whether what models answer may be kept for it.")]
+RetentionDays = Annotated[
+    str | None, typer.Option(metavar="N|none", help="Days for which what is said with it is kept; none: for ever.")
+]
 RequestsPerMinute = Annotated[str | None, typer.Option(metavar="N|none", help="1 or more, as the next two.")]
 TokensPerMinute = Annotated[str | None, typer.Option(metavar="N|none")]
 ConcurrentRequests = Annotated[str | None, typer.Option(metavar="N|none", help="How many may run at once.")]
@@ -43,6 +47,7 @@ RENEWALS = ("never", "day", "week", "month", "term")
 LIMITS = {
     "budget": "token_limit",
     "budget_microusd": "microusd_limit",
+    "retention_days": "retention_days",
     "requests_per_minute": "requests_per_minute",
     "tokens_per_minute": "tokens_per_minute",
     "concurrent_requests": "concurrent_requests",

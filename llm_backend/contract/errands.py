@@ -21,7 +21,6 @@ class Errands:
             told.get("ids", {}),
             told.get("holders", {}),
             told.get("types", {}),
-            told.get("untyped", {}),
             frozenset(told.get("opaque", ())),
         )
         self._within = frozenset(told.get("within", ()))
@@ -29,7 +28,7 @@ class Errands:
         self._made = {kind for each in operations(document) for kind in self.makes(each).values()}
 
     def of(self, operation: Operation) -> Errand:
-        """What is particular about a relayed operation."""
+        """What is particular about an operation that is relayed, or that is served and names what upstreams keep."""
         parameters = [resolve(self._document, each) for each in operation.parameters]
         path_ids = tuple(
             PathId(name, python_name(name), self._kind_in_path(operation.path, name))
@@ -54,7 +53,6 @@ class Errands:
             forgets=operation.method == "delete"
             and bool(path_ids)
             and path_ids[-1].kind == _collection(operation.path),
-            refused=operation.fields.get("x-refused", {}),
         )
 
     def makes(self, operation: Operation) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import isfinite
 from urllib.parse import parse_qsl
 
 from llm_backend.contract.descent import find_fault
@@ -15,7 +16,7 @@ QUERY_FIELDS = 1_000
 """More fields in one query are refused before any is looked at."""
 
 _INTEGER = re.compile(r"-?[0-9]{1,19}")
-_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,2})?")
+_NUMBER = re.compile(r"-?[0-9]{1,19}(\.[0-9]{1,19})?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +186,7 @@ def _scalar(types: list[str], text: str) -> Json:
     """The text as the first of `types` that it can be; itself where it can be none."""
     if "integer" in types and _INTEGER.fullmatch(text):
         return int(text)
-    if "number" in types and _NUMBER.fullmatch(text):
+    if "number" in types and _NUMBER.fullmatch(text) and isfinite(float(text)):
         return float(text)
     if "boolean" in types and text in ("true", "false"):
         return text == "true"

@@ -12,9 +12,7 @@ from llm_backend.errors import Json
 
 FATES = ("served", "relayed", "not_served")
 UNMETERED = "Relayed unmetered, as the settings of this server say: nobody is charged for it."
-ENTRIES = frozenset(
-    {"fate", "access", "scope", "body", "form", "reason", "instead", "unmetered", "makes", "kept_if", "refused"}
-)
+ENTRIES = frozenset({"fate", "access", "scope", "body", "form", "reason", "instead", "unmetered", "makes", "kept_if"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class Policy:
             operation.fields["x-body-limit"] = limit
         if operation.is_answered and FORM in operation.fields.get("requestBody", {}).get("content", {}):
             operation.fields["x-form-limit"] = self._body_limit(operation, ruling.get("form", "a form"))
-        for entry in ("makes", "kept_if", "refused"):
+        for entry in ("makes", "kept_if"):
             if entry in ruling:
                 operation.fields[f"x-{entry.replace('_', '-')}"] = ruling[entry]
 

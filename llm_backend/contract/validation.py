@@ -13,7 +13,7 @@ from llm_backend.contract.descent import find_fault
 from llm_backend.contract.dialect import OPERATION
 from llm_backend.contract.documents import resolve
 from llm_backend.contract.forms import FormFields
-from llm_backend.contract.operations import Operation, operations
+from llm_backend.contract.operations import Operation, operations, python_name
 from llm_backend.contract.parameters import Parameters, parameter_schemas
 from llm_backend.contract.schemas import Schemas, below
 from llm_backend.edge.call import Call
@@ -31,6 +31,7 @@ def validator_map(document: Json) -> dict[str, Any]:
     served = [_resolved(document, operation) for operation in operations(document) if operation.is_answered]
     schemas = schemas_of(served, document["components"].get("schemas", {}))
     bodies = {operation.id: BodyCheck(operation, schemas) for operation in served if _body_schemas(operation)}
+    _lead_to_variants(served, bodies)
     parameters = {operation.id: Parameters(operation, schemas) for operation in served if operation.parameters}
     return {"body": {JSON: BodyChecks(bodies)}, "parameter": ParameterCheck(parameters), "response": {}}
 
@@ -62,6 +63,8 @@ class BodyCheck:
         if FORM in bodies:
             self._form = FormFields(schemas, below("/named", _form_name(operation)))
         self._needed = "form" if JSON not in bodies else "JSON"
+        self.variants: dict[str, BodyCheck] = {}
+        """By the parameter that asks for it, what another body is checked as."""
 
     async def wrap_receive(self, receive: Receive, *, scope: Scope) -> tuple[Receive, Scope]:
         """Connexion's protocol; nothing is wrapped, the body is read before or here."""
@@ -77,7 +80,8 @@ class BodyCheck:
                 call.form = call.form.replaced(model=deployment)
             call.body = self._form.read(call.form)
         else:
-            call.body = self.read(call.raw_body, deployment)
+            check = next((each for name, each in self.variants.items() if call.arguments.get(name)), self)
+            call.body = check.read(call.raw_body, deployment)
 
     def read(self, raw: bytes, deployment: str | None = None) -> Json:
         """The body; None where there is none and none is needed. Raises InvalidRequest.
@@ -140,6 +144,16 @@ class UnreadUri:
 
     def resolve_form(self, _: object) -> dict[str, Json]:
         return {}
+
+
+def _lead_to_variants(served: list[Operation], bodies: dict[str, BodyCheck]) -> None:
+    """Have what a query makes another operation (`/responses?beta=true`) checked as that, where its path leads."""
+    by_path = {(operation.path, operation.method): operation.id for operation in served}
+    for variant in served:
+        path, _, query = variant.path.partition("?")
+        of = by_path.get((path, variant.method)) if query else None
+        if of in bodies and variant.id in bodies:
+            bodies[of].variants[python_name(query.partition("=")[0])] = bodies[variant.id]
 
 
 def _resolved(document: Json, operation: Operation) -> Operation:

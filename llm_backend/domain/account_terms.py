@@ -8,6 +8,9 @@ from llm_backend.domain.names import checked, limited
 from llm_backend.domain.periods import zone
 from llm_backend.errors import InvalidRequest
 
+LONGEST = 36_500
+"""Of the days for which an account has something kept: a century."""
+
 
 class Terms(Rules, total=False):
     """What an account is besides its name, with its budget; what is absent stays, and is nothing in a new one."""
@@ -15,6 +18,8 @@ class Terms(Rules, total=False):
     course: str | None
     time_zone: str
     fits: bool
+    stores: bool
+    retention_days: int | None
     requests_per_minute: int | None
     tokens_per_minute: int | None
     concurrent_requests: int | None
@@ -67,6 +72,7 @@ def check(terms: Rules) -> None:
         checked(values["course"], "A course", "course", least=0)
     if "time_zone" in values:
         zone(values["time_zone"])
+    limited(values.get("retention_days"), "retention_days", most=LONGEST)
     for name in LIMITS:
         limited(values.get(name), name)
     for name in RATES:

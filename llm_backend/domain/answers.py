@@ -30,6 +30,19 @@ class Answer(NamedTuple):
     media_type: str = JSON
 
 
+class Received(NamedTuple):
+    """What came, and what of it is passed on."""
+
+    content: Json
+    """Parsed; a text as it is."""
+    body: bytes
+    media_type: str
+    usage: Json = None
+    """What the upstream says it used."""
+    text: str | None = None
+    """What of it the model said; None: all of its text."""
+
+
 class WholeAnswer(Exchange):
     """One answer in one piece: settled before anyone sees it."""
 
@@ -64,12 +77,12 @@ class WholeAnswer(Exchange):
             raise
         content = answer.content
         kept = Kept(content, answer.media_type, answer.body)
-        raw = content.get("usage") if isinstance(content, dict) else None
-        await self._attempts.settle_answered(_COMPLETED, raw, _text(content), kept)
+        said = _text(content) if answer.text is None else answer.text
+        await self._attempts.settle_answered(_COMPLETED, answer.usage, said, kept)
         await self._note(content)
         return Answer(answer.body, told, answer.media_type)
 
-    async def _received(self, reply: Reply, content_type: str) -> "_Received":
+    async def _received(self, reply: Reply, content_type: str) -> Received:
         """The answer, as it is passed on. Lets go of the upstream, whose part is over here."""
         try:
             with self._interruption.listening():
@@ -77,29 +90,30 @@ class WholeAnswer(Exchange):
             if self.work.accept == TEXT:
                 media_type = content_type.partition(";")[0].strip().lower()
                 if media_type.startswith("text/"):
-                    return _Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
+                    return Received(_decoded(raw), raw, f"{media_type}; charset=utf-8")
             content, strict = read_whole(raw, self._trade.contents, self._attempts.route.upstream.refusals)
-            return _Received(content, self._renamed(strict, content), JSON)
+            return self._understood(content, strict)
         finally:
             await reply.close()
 
-    def _renamed(self, raw: bytes, content: Json) -> bytes:
-        """The upstream's own bytes, unless the client knows the model by another name."""
-        if self._alias is None or "model" not in content:
-            return raw
-        try:
-            return orjson.dumps({**content, "model": self._alias})
-        except orjson.JSONEncodeError:
-            raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
+    def _understood(self, content: Json, strict: bytes) -> Received:
+        """An answer in JSON, as it is passed on; `strict`: the same as bytes."""
+        named = self._renamed(content)
+        return Received(named, strict if named is content else _written(named), JSON, content.get("usage"))
+
+    def _renamed(self, content: Json) -> Json:
+        """The same, unless the client knows the model or the answer by another name."""
+        own = {} if self._alias is None or "model" not in content else {"model": self._alias}
+        if self.work.answer_id is not None:
+            own["id"] = self.work.answer_id
+        return {**content, **own} if own else content
 
 
-class _Received(NamedTuple):
-    """What came, and what of it is passed on."""
-
-    content: Json
-    """Parsed; a text as it is."""
-    body: bytes
-    media_type: str
+def _written(content: Json) -> bytes:
+    try:
+        return orjson.dumps(content)
+    except orjson.JSONEncodeError:
+        raise UpstreamInvalid("The upstream's answer cannot be passed on.", should_retry=False) from None
 
 
 def _decoded(raw: bytes) -> str:

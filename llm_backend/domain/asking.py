@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from secrets import randbits
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,7 +12,7 @@ from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.histories import UNSAID, Continuation, Form, Line, Messages, Sizes, Turn, turns
 from llm_backend.domain.idempotency import Once
-from llm_backend.domain.key_text import base62
+from llm_backend.domain.public_ids import public_id
 from llm_backend.domain.recall import recall
 from llm_backend.domain.work import Work
 from llm_backend.errors import ClientLeft, DatabaseUnavailable, Json, LLMBackendError, UpstreamRejected
@@ -31,8 +30,6 @@ USUAL_MODELS = {CHAT_COMPLETION: "gpt-3.5-turbo", TEXT_COMPLETION: "gpt-3.5-turb
 """By the type of a chat: what answers where a deployment names none."""
 
 CONTEXT_EXCEEDED = "context_length_exceeded"
-
-ID_BITS, ID_DIGITS = 160, 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +232,6 @@ class Ask:
         if found is None:
             raise DatabaseUnavailable
         return found
-
-
-def public_id(prefix: str) -> str:
-    """A name that nobody has had: `prefix` tells what it is of."""
-    return f"{prefix}_{base62(randbits(ID_BITS), ID_DIGITS)}"
 
 
 def form_of(chat: Conversation) -> Form:

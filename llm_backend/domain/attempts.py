@@ -8,7 +8,6 @@ import orjson
 import structlog
 
 from llm_backend.domain.bench import Bench
-from llm_backend.domain.defaults import completed
 from llm_backend.domain.entries import Balance
 from llm_backend.domain.interruption import Interruption
 from llm_backend.domain.keeping import Kept, written_with
@@ -52,6 +51,8 @@ class Attempts:
         """How the account's budget stood when it was last touched; None until the first reservation."""
         self.summary: dict[str, int | str] = {}
         """What the access log may say of it, once it is settled: tokens and their basis."""
+        self.is_entered = False
+        """Whether the last settlement stands in the books, with what is kept beside it; else both still wait."""
 
     @property
     def attempt_id(self) -> str | None:
@@ -62,6 +63,11 @@ class Attempts:
     def route(self) -> Route:
         """Where the last attempt went, or the next one goes."""
         return self._plan.route
+
+    @property
+    def trade(self) -> Trade:
+        """What is asked for there."""
+        return self._trade.at(self.route)
 
     @property
     def rate_headers(self) -> Mapping[str, str]:
@@ -84,6 +90,8 @@ class Attempts:
         """
         while True:
             self._attempt = await self._begun()
+            if self._work.admitted is not None:
+                self._work.admitted()
             was_sent = False
             try:
                 with self._interruption.listening():
@@ -119,8 +127,10 @@ class Attempts:
         }
         if ending.error is not None and ending.error.code is not None:
             self.summary["error"] = ending.error.code
-        also = written_with(self._work, attempt.id, ending, kept or Kept(), is_charged=basis != "void")
-        self.balance = await self._bench.metering.settle(attempt.id, usage, basis, ending, also) or self.balance
+        beside = written_with(self._work, attempt.id, ending, kept or Kept(), is_charged=basis != "void")
+        balance = await self._bench.metering.settle(attempt.id, usage, basis, ending, beside)
+        self.is_entered = balance is not None
+        self.balance = balance or self.balance
 
     async def settle_failed(self, error: LLMBackendError) -> None:
         """Settle an answer of which nothing can be used: it was worked for all the same."""
@@ -140,7 +150,7 @@ class Attempts:
         if reported is None:
             grant = self._attempt.grant if self._attempt else None
             counted = await self._sizing.counted(guessed, received, grant)
-            is_missing = ending.status == "completed" and self._trade.tells_usage and self._work.accept is None
+            is_missing = ending.status == "completed" and self.trade.tells_usage and self._work.accept is None
             await self.settle(self._at_least(counted), ending.flagged(usage_missing=is_missing), kept=kept)
             return
         self._sizing.learn(reported, size)
@@ -237,12 +247,8 @@ class Attempts:
         return pause
 
     def _sized(self) -> Sizing:
-        """What the request may use on the route at hand, with what is set there where the client says nothing."""
-        # A form goes on as it came.
-        defaults = self.route.model.defaults if self.route.model and self._work.form is None else {}
-        body = completed(self._work.body, defaults)
-        work = self._work if body is self._work.body else self._work._replace(body=body)
-        return self._trade.sizing(work, self.route, self._bench)
+        """What the request may use on the route at hand."""
+        return self._trade.sized(self._work, self.route, self._bench)
 
     async def _settle_unanswered(self, error: LLMBackendError, *, was_sent: bool) -> None:
         if not was_sent or isinstance(error, Overloaded):
@@ -260,17 +266,21 @@ class Attempts:
 
     def _outbound(self, attempt: Attempt) -> Outbound:
         """Our own serialisation of what was validated and reserved, with the upstream's name for the model."""
-        work, sent = self._work, self._sizing.sent(attempt.grant)
+        work, trade, sent = self._work, self.trade, self._sizing.sent(attempt.grant)
         body = sent if isinstance(sent, Form) else self._written(sent)
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
         deadline = None if work.streamed else self._deadline
-        passed = passed_up(work.headers)
-        takes_whole = self._trade.whole_as is not None
-        return Outbound("POST", work.path, body, work.streamed, passed, deadline, work.query, takes_whole, work.accept)
+        passed, query = passed_up(work.headers), work.query
+        if trade.written is not None:
+            # What is asked for in another's place knows nothing of its variants.
+            passed.pop("openai-beta", None)
+            query = ""
+        takes_whole = trade.whole_as is not None
+        return Outbound("POST", trade.path, body, work.streamed, passed, deadline, query, takes_whole, work.accept)
 
     def _written(self, body: dict[str, Json]) -> bytes:
-        if self._work.streamed and self._trade.asks_usage:
+        if self._work.streamed and self.trade.asks_usage:
             # Asked for always: without it no stream could be metered.
             body["stream_options"] = {**(body.get("stream_options") or {}), "include_usage": True}
         written = orjson.dumps(body)

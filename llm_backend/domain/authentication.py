@@ -94,7 +94,9 @@ class OpenDoor:
     def __init__(self, account: Account) -> None:
         """The account's limits are those that it has now."""
         limits = Allowance(account.requests_per_minute, account.tokens_per_minute, account.concurrent_requests)
-        self._caller = Caller(account.id, account.name, None, limits_of_account=limits, fits=account.fits)
+        self._caller = Caller(
+            account.id, account.name, None, limits_of_account=limits, fits=account.fits, stores=account.stores
+        )
 
     async def account(self, token: str | None) -> Caller:  # noqa: ARG002 (any token will do; UIs insist on sending one)
         return self._caller

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import orjson
 
-from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Ask, Desk, Question, public_id
+from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Ask, Desk, Question
 from llm_backend.domain.chat_errors import NoSuchChat, UnknownModelType
 from llm_backend.domain.idempotency import Once
 from llm_backend.domain.names import checked
+from llm_backend.domain.public_ids import public_id
 from llm_backend.domain.work import Work
 from llm_backend.storage import accounts, conversations, items
 from llm_backend.storage.accounts import Account
@@ -84,15 +85,15 @@ class Chats:
         async with self._desk.database.reading() as session:
             if await conversations.find(session, account_id, CHAT, chat_id) is None:
                 raise NoSuchChat(chat_id)
-            return await items.of_conversation(session, account_id, chat_id, after, limit)
+            return await items.messages(session, account_id, chat_id, after, limit)
 
     async def _count(self, account_id: int, chat_id: int) -> int:
         async with self._desk.database.reading() as session:
             chat = await conversations.find(session, account_id, CHAT, chat_id)
-        if chat is None:
-            raise NoSuchChat(chat_id)
-        # A chat loses no messages: they are numbered from 0 without a gap (I8).
-        return chat.next_sequence
+            if chat is None:
+                raise NoSuchChat(chat_id)
+            # A chat loses no items: they are numbered from 0 without a gap (I8).
+            return chat.next_sequence - await items.others(session, chat_id)
 
     async def _account(self, account_id: int) -> Account:
         async with self._desk.database.reading() as session:

@@ -7,11 +7,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.end_users import EndUser
 from llm_backend.domain.granting import Ask, Grant
+from llm_backend.storage.driver import Plan
 from llm_backend.storage.ledger_rows import Sums
 from llm_backend.storage.usage import UsageRecord
 
 Also = Callable[[AsyncSession], Awaitable[None]]
 """Writes in the transaction that settles an attempt."""
+
+
+class Beside(NamedTuple):
+    """What is written in that transaction besides the charge."""
+
+    also: Also | None = None
+    plan: Callable[[], Plan[None]] | None = None
+    """The same as steps, which cost a fraction: what is kept of most requests."""
+
+
+NOTHING_BESIDE = Beside()
 
 
 class Reserve(NamedTuple):
@@ -35,7 +47,7 @@ class Settle(NamedTuple):
     """Charge an attempt, once, and let go of what was held back for it. Of no basis but `void` it costs."""
 
     record: UsageRecord
-    also: Also | None = None
+    beside: Beside = NOTHING_BESIDE
 
 
 class Void(NamedTuple):

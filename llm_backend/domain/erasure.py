@@ -32,8 +32,10 @@ class StillRunning(Conflict):
 class Erased:
     """What went: how many of each."""
 
-    chats: int = 0
+    conversations: int = 0
+    """Chats, and what else was said in turns."""
     items: int = 0
+    responses: int = 0
     keys: int = 0
     users: int = 0
     results: int = 0
@@ -86,7 +88,7 @@ class Erasure:
 
     async def _account(self, account_id: int, by: Author) -> Erased:
         await self._refuse_running(account_id)
-        items, chats = [await self._delete(table, account_id) for table in erasure.CHATS]
+        _, responses, items, conversations = [await self._delete(table, account_id) for table in erasure.STATE]
         named = Named(account_id)
         async with self._database.begin() as session:
             await erasure.hold_books(session, named)
@@ -95,7 +97,7 @@ class Erasure:
             end_users = await erasure.blank_end_users(session, named)
             now = self._clock.now()
             await erasure.blank_account(session, account_id, f"erased-{account_id}", now)
-            done = Erased(chats=chats, items=items, names=names, end_users=end_users, **gone)
+            done = Erased(conversations, items, responses, names=names, end_users=end_users, **gone)
             await by.note(session, now, "erase", ("account", account_id), _kinds(done))
         return done
 

@@ -51,8 +51,6 @@ class Errand:
     gives: Gives = "json"
     forgets: bool = False
     """Whether the last object of its path is gone afterwards."""
-    refused: Mapping[str, str] = field(default_factory=dict)
-    """Fields that may not be true, and why."""
 
     def url(self, arguments: Mapping[str, Any]) -> str:
         """The path, made of the arguments."""

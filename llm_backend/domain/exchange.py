@@ -31,7 +31,6 @@ class Exchange(ABC):
 
     def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench) -> None:
         self.work = work
-        self._trade = trade
         self._interruption = Interruption()
         self._attempts = Attempts(work, trade, plan, bench, self._interruption, at_least=self._at_least)
         self._is_left = False
@@ -120,6 +119,11 @@ class Exchange(ABC):
     def _told(self, reply: Reply) -> dict[str, str]:
         """What the headers of the answer say: the upstream's own, and who that is."""
         return {**passed_down(reply.headers), **route_headers(self._attempts.route)}
+
+    @property
+    def _trade(self) -> Trade:
+        """What is asked for where the last attempt went."""
+        return self._attempts.trade
 
     @property
     def _alias(self) -> str | None:

@@ -20,7 +20,7 @@ from llm_backend.domain.work import Work
 from llm_backend.errors import Draining, KeyRevoked, LLMBackendError
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
-from llm_backend.upstream.routing import Plan
+from llm_backend.upstream.routing import Plan, Route
 
 E = TypeVar("E", bound=Exchange)
 
@@ -33,9 +33,11 @@ class Exchanges:
     def __init__(self, catalogue: Catalogue, bench: Bench, limits: StreamLimits, metrics: Metrics) -> None:
         self._catalogue = catalogue
         self._bench = bench
-        self._limits = limits
+        self.limits = limits
+        """How streams and their readers wait for each other."""
         self._running: set[Exchange] = set()
-        self._is_cut = False
+        self.is_cut = False
+        """Whether whatever comes is ended at once."""
         metrics.running.set_function(lambda: len(self._running))
 
     async def usual_model(self, usual: Usual, caller: Caller) -> str:
@@ -51,15 +53,35 @@ class Exchanges:
 
     async def whole(self, work: Work, trade: Trade) -> WholeAnswer:
         """An exchange whose answer comes in one piece. Raises ModelNotFound, and PermissionDenied for the model."""
-        return self._started(WholeAnswer(work, trade, await self._plan(work), self._bench))
+        return self._started(WholeAnswer(work, trade, await self.plan(work), self._bench))
 
     async def stream(self, work: Work, trade: Trade) -> StreamedAnswer:
         """An exchange whose answer comes as events. Raises ModelNotFound, and PermissionDenied for the model."""
-        return self._started(StreamedAnswer(work, trade, await self._plan(work), self._bench, self._limits))
+        return self._started(StreamedAnswer(work, trade, await self.plan(work), self._bench, self.limits))
 
     async def binary(self, work: Work, trade: Trade) -> BinaryAnswer:
         """An exchange whose answer comes as bytes. Raises ModelNotFound, and PermissionDenied for the model."""
-        return self._started(BinaryAnswer(work, trade, await self._plan(work), self._bench, self._limits))
+        return self._started(BinaryAnswer(work, trade, await self.plan(work), self._bench, self.limits))
+
+    async def begun(self, work: Work, trade: Trade, make: Callable[[Work, Trade, Plan, Bench], E]) -> E:
+        """An exchange of another kind, which `make` makes. Raises ModelNotFound, and PermissionDenied for the model."""
+        return self._started(make(work, trade, await self.plan(work), self._bench))
+
+    async def plan(self, work: Work) -> Plan:
+        """Who is asked, and who in their stead. Raises ModelNotFound, and PermissionDenied for the model."""
+        sticky = partial(sticky_key, work.caller.account_id, work.body)
+        plan = await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
+        kept_by = work.holdings.upstream
+        return plan if kept_by is None else plan.only_at(kept_by)
+
+    async def likely(self, work: Work, trade: Trade, route: Route) -> int:
+        """How many tokens the texts of the prompt have at `route`, counted where that can be done, else as estimated.
+
+        Raises InvalidRequest where it cannot be asked there.
+        """
+        sizing = trade.sized(work, route, self._bench)
+        guessed = await asyncio.to_thread(sizing.guess, 0, None)
+        return (await sizing.counted(guessed, "", None)).prompt_tokens
 
     @property
     def running(self) -> int:
@@ -78,7 +100,7 @@ class Exchanges:
 
     def cut(self) -> None:
         """End whatever still runs or comes later, each with an error that its client can read."""
-        self._is_cut = True
+        self.is_cut = True
         for exchange in tuple(self._running):
             exchange.stop(Draining())
 
@@ -92,16 +114,10 @@ class Exchanges:
         while self._running:
             await asyncio.wait([exchange.task for exchange in self._running])
 
-    async def _plan(self, work: Work) -> Plan:
-        sticky = partial(sticky_key, work.caller.account_id, work.body)
-        plan = await self._catalogue.plan(work.body["model"], work.caller.allows, sticky)
-        kept_by = work.holdings.upstream
-        return plan if kept_by is None else plan.only_at(kept_by)
-
     def _started(self, exchange: E) -> E:
         exchange.start().add_done_callback(self._forgetting(exchange))
         self._running.add(exchange)
-        if self._is_cut:
+        if self.is_cut:
             exchange.stop(Draining())
         return exchange
 

@@ -28,6 +28,8 @@ class Caller:
     """For whom this request is, where it is trusted to say."""
     fits: bool = False
     """Whether an output limit that a request names may be lowered to what is left."""
+    stores: bool = True
+    """Whether what models answer may be kept for the account."""
 
     def allows(self, model: str) -> bool:
         """Whether it may name that model. An alias is a name of its own: it is allowed by itself, or not."""

@@ -213,6 +213,9 @@ def _row(kind: Kind, line: Json, moved: Moved) -> Row:
         number, slash, rest = row["target_id"].partition("/")
         now = moved[NUMBERED_TARGETS[row["target_kind"]]].get(int(number), number)
         row["target_id"] = f"{now}{slash}{rest}"
+    if kind.name == "response":
+        # Who made it does so elsewhere: the next sweep ends it here, and it is not begun a second time.
+        row["request"] = None
     if kind.name == "reservation" and moved["account"]:
         row["details"] = _of_account(row["details"], row["account_id"])
     return row

@@ -1,10 +1,11 @@
 """What is written in the transaction that settles an attempt, besides its charge."""
 
+from functools import partial
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.entries import Also
+from llm_backend.domain.entries import Beside
 from llm_backend.domain.work import Ending, Work
 from llm_backend.errors import Json
 
@@ -24,14 +25,16 @@ class Kept(NamedTuple):
     """What followed what was recorded while it came."""
 
 
-def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_charged: bool) -> Also | None:
-    """Writes what `work` wants kept, and what is told again under its Idempotency-Key; None where neither is wanted."""
+def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_charged: bool) -> Beside:
+    """Writes what `work` wants kept, and what is told again under its Idempotency-Key."""
     keep, once = work.keep, work.once
-    if keep is None and once is None:
-        return None
+    is_there = kept.content is not None
+    plan = partial(work.plan, attempt_id, kept.content) if work.plan is not None and is_there else None
+    if once is None and (keep is None or not is_there):
+        return Beside(plan=plan)
 
     async def write(session: AsyncSession) -> None:
-        if keep is not None and kept.content is not None:
+        if keep is not None and is_there:
             await keep(session, attempt_id, kept.content)
         if once is None:
             return
@@ -40,4 +43,4 @@ def written_with(work: Work, attempt_id: str, ending: Ending, kept: Kept, *, is_
         else:
             await once.fail(session, ending.error, charged=is_charged)
 
-    return write
+    return Beside(write, plan)

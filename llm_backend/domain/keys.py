@@ -184,7 +184,7 @@ class Keys:
         if not (holder.is_active and holder.key.is_in_use(self._clock.now())):
             raise Unauthenticated
         self._uses.note(holder.key)
-        return _caller(holder)
+        return caller_of(holder)
 
     def forget(self) -> None:
         """Read anew what somebody may have changed while it was being read."""
@@ -262,7 +262,8 @@ def _version(token: str) -> int:
     return PEPPER_VERSION if token.startswith(PREFIX) else ADOPTED_VERSION
 
 
-def _caller(holder: Holder) -> Caller:
+def caller_of(holder: Holder) -> Caller:
+    """Whoever asks with that key."""
     key = holder.key
     return Caller(
         key.account_id,
@@ -274,6 +275,7 @@ def _caller(holder: Holder) -> Caller:
         Allowance(holder.requests_per_minute, holder.tokens_per_minute, holder.concurrent_requests),
         end_users=_end_user_terms(key) if key.trusted_frontend else None,
         fits=holder.fits,
+        stores=holder.stores,
     )
 
 

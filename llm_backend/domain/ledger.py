@@ -136,7 +136,7 @@ class Ledger:
             return None
         transaction = Transaction(self._statements, self.terms, [entry])
         try:
-            outcomes = self._database.write_at_once(transaction.plan())
+            outcomes = self._database.write_at_once(_all_of(transaction, [entry]))
         except Unavailable as error:
             return error
         except Exception as error:
@@ -188,10 +188,10 @@ class Ledger:
         transaction = Transaction(self._statements, self.terms, entries)
         if any(map(_has_more, entries)):
             outcomes = await self._with_more(entries, transaction)
-        elif forecast := await self._forecast(entries):
+        elif not any(map(_plan_of, entries)) and (forecast := await self._forecast(entries)):
             return forecast
         else:
-            outcomes = await self._database.write(transaction.plan(), is_brief=len(entries) <= FEW)
+            outcomes = await self._database.write(_all_of(transaction, entries), is_brief=len(entries) <= FEW)
         if transaction.has_events:
             self._notify()
         if self._memory is not None:
@@ -211,11 +211,10 @@ class Ledger:
     async def _with_more(self, entries: Sequence[Entry], transaction: Transaction) -> list[Outcome]:
         """What comes of each, in the transaction in which some of them write what is kept beside the books."""
         async with self._database.begin() as session:
-            outcomes = await run(session, transaction.plan())
+            outcomes = await run(session, _all_of(transaction, entries))
             for entry, outcome in zip(entries, outcomes, strict=True):
-                is_new = isinstance(outcome, Done) and outcome.balance is not None
-                if is_new and isinstance(entry, Settle) and entry.also is not None:
-                    await entry.also(session)
+                if isinstance(entry, Settle) and entry.beside.also is not None and _is_new(outcome):
+                    await entry.beside.also(session)
         return outcomes
 
     async def _open_periods(self, entry: Reserve) -> None:
@@ -235,8 +234,26 @@ class Ledger:
 
 
 def _has_more(entry: Entry) -> bool:
-    """Whether something is kept beside the books with it."""
-    return isinstance(entry, Settle) and entry.also is not None
+    """Whether something is kept beside the books with it that needs a session."""
+    return isinstance(entry, Settle) and entry.beside.also is not None
+
+
+def _plan_of(entry: Entry) -> Callable[[], Plan[None]] | None:
+    return entry.beside.plan if isinstance(entry, Settle) else None
+
+
+def _all_of(transaction: Transaction, entries: Sequence[Entry]) -> Plan[list[Outcome]]:
+    """The transaction, and what is kept beside the books of what was not settled before."""
+    outcomes = yield from transaction.plan()
+    for entry, outcome in zip(entries, outcomes, strict=True):
+        plan = _plan_of(entry)
+        if plan is not None and _is_new(outcome):
+            yield from plan()
+    return outcomes
+
+
+def _is_new(outcome: Outcome) -> bool:
+    return isinstance(outcome, Done) and outcome.balance is not None
 
 
 def _error(outcome: Outcome) -> Exception:

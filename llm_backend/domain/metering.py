@@ -8,7 +8,7 @@ import structlog
 
 from llm_backend.domain.backlog import Backlog
 from llm_backend.domain.clock import Clock, uuid7
-from llm_backend.domain.entries import Also, Balance, Done, Entry, Reserve, Settle, Void, attempt_of
+from llm_backend.domain.entries import NOTHING_BESIDE, Balance, Beside, Done, Entry, Reserve, Settle, Void, attempt_of
 from llm_backend.domain.granting import Ask
 from llm_backend.domain.ledger import Ledger
 from llm_backend.domain.prices import Prices
@@ -86,9 +86,9 @@ class Metering:
             await self._entered(Void(attempt_id, attempt.details.account_id))
 
     async def settle(
-        self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, also: Also | None = None
+        self, attempt_id: str, usage: Usage, basis: Basis, ending: Ending, beside: Beside = NOTHING_BESIDE
     ) -> Balance | None:
-        """Write what the attempt used, and what `also` writes with it; how the budget then stands, if that is known.
+        """Write what the attempt used, and what is `beside`; how the budget then stands, if that is known.
 
         A second settlement of the same attempt changes nothing. A database that is away or busy is tried again for a
         moment; after that the record is kept on this disk until the database takes it.
@@ -100,7 +100,7 @@ class Metering:
         record = attempt.details.record(attempt_id, usage, basis, ending, now)
         self._count(record, ending)
         void = _void(attempt, now) if attempt.is_void_unkept else None
-        done = await self._entered(Settle(record, also), void)
+        done = await self._entered(Settle(record, beside), void)
         return done.balance if done else None
 
     def crashed(self, found: Abandoned) -> Entry:

@@ -16,7 +16,8 @@ def checked(name: str, what: str, param: str = "name", *, least: int = 1) -> str
     return name
 
 
-def limited(number: object, param: str, *, least: int = 0) -> None:
+def limited(number: object, param: str, *, least: int = 0, most: int = LARGEST) -> None:
     """Raises InvalidRequest where `number` is no limit: a whole number, or None for none."""
-    if number is not None and not (isinstance(number, int) and least <= number <= LARGEST):
-        raise InvalidRequest(f"The limit is a whole number from {least} on, or none.", param=param)
+    if number is not None and not (isinstance(number, int) and least <= number <= most):
+        until = "on" if most == LARGEST else f"to {most}"
+        raise InvalidRequest(f"The limit is a whole number from {least} {until}, or none.", param=param)

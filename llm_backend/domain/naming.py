@@ -33,8 +33,6 @@ class Naming:
     """Properties that hold an object with an `id`; a text there is no id."""
     types: Mapping[str, str] = field(default_factory=dict)
     """What the `type` of an object is whose `id` names something."""
-    untyped: Mapping[str, str] = field(default_factory=dict)
-    """Properties that hold a list in which an object without a `type` is named by its `id`, if it brings no content."""
     opaque: frozenset[str] = frozenset()
     """Properties that are the caller's own words: nothing in them is looked up by anyone."""
 
@@ -54,8 +52,6 @@ class Naming:
     def _of_property(self, name: str, value: Json, place: str) -> Iterator[Named]:
         if isinstance(value, dict | list):
             yield from self.found(value, place)
-        if isinstance(value, list) and name in self.untyped:
-            yield from _references(value, self.untyped[name], place)
         kind = self.ids.get(name) or self.holders.get(name)
         if kind is None or value is None:
             return
@@ -73,7 +69,7 @@ class Look:
     """Tells much faster than `Naming.found` that a body names nothing, as nearly all do: it looks at names only."""
 
     def __init__(self, naming: Naming) -> None:
-        self._names = frozenset({*naming.ids, *naming.holders, *naming.untyped})
+        self._names = frozenset({*naming.ids, *naming.holders})
         self._holders = naming.holders
         self._types = frozenset(naming.types)
 
@@ -99,14 +95,6 @@ class Look:
             return False
         # A text under the name of a holder is no id.
         return any(name not in self._holders or isinstance(value[name], dict) for name in self._names & value.keys())
-
-
-def _references(items: list[Json], kind: str, place: str) -> Iterator[Named]:
-    for index, each in enumerate(items):
-        if not isinstance(each, dict) or each.get("id") is None:
-            continue
-        if each.get("type") is None and each.get("content") is None:
-            yield Named(f"{place}[{index}].id", kind, str(each["id"]))
 
 
 def made(answer: Json, places: Mapping[str, str]) -> Iterator[tuple[str, str]]:

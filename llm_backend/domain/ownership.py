@@ -1,7 +1,7 @@
 """Whose the upstream's objects are: its key is everybody's, so that only what is recorded here tells them apart."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from llm_backend.domain.clock import Clock
@@ -57,8 +57,6 @@ class Recording:
             # An answer is no worse for an id that another has: many upstreams keep none, and draw ids from few numbers.
             await self._ownership.record_new(new)
             self._known |= new
-        # What later events tell of goes with it.
-        self._makings = replace(self._makings, above=self._makings.above or self._makings.own(content))
 
 
 class Ownership:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import orjson
 
-from llm_backend.domain.asking import public_id
+from llm_backend.domain.public_ids import public_id
 from llm_backend.errors import Json
 from llm_backend.storage.dumps import Row
 

@@ -4,11 +4,15 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.histories import Form, Line
+from llm_backend.domain.items import text
 from llm_backend.storage import items
 from llm_backend.storage.conversations import Conversation
 
 FIRST_LINES = 16
 """Read at once; each further page is twice as long as the one before."""
+
+SPOKEN_AS = {"developer": "system"}
+"""Roles that chats do not know."""
 
 
 async def recall(session: AsyncSession, chat: Conversation, form: Form, room: int | None) -> list[Line]:
@@ -21,7 +25,8 @@ async def recall(session: AsyncSession, chat: Conversation, form: Form, room: in
     while room is None or room >= 0:
         found = await items.said_before(session, chat.account_id, chat.id, before, most)
         for each in found:
-            lines.append(Line(each.role or "", orjson.loads(each.content)))
+            role = each.role or ""
+            lines.append(Line(SPOKEN_AS.get(role, role), text(orjson.loads(each.content))))
             before = each.sequence
             if room is not None:
                 room -= form.size_tokens(lines[-1])

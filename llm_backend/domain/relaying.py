@@ -14,7 +14,7 @@ from llm_backend.domain.errands import Errand
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.limits import Asked, Limits, Permit
 from llm_backend.domain.ownership import Makings, Ownership
-from llm_backend.errors import InvalidRequest, Json, NotFound, UpstreamFailed, UpstreamInvalid, UpstreamRejected
+from llm_backend.errors import Json, NotFound, UpstreamFailed, UpstreamInvalid, UpstreamRejected
 from llm_backend.errors import UpstreamUnreachable as Unreachable
 from llm_backend.storage.upstream_objects import UpstreamObject
 from llm_backend.upstream.catalogue import Catalogue
@@ -86,21 +86,10 @@ class Relaying:
         self._upstreams = upstreams
         self._usual = usual
 
-    async def where(self, errand: Errand, wish: Wish) -> str | None:
-        """The upstream that keeps what the request names; None where it names nothing that is known.
-
-        Raises NotFound for an object that is not the account's own, and InvalidRequest for what is not relayed.
-        """
-        for name, reason in errand.refused.items():
-            if wish.arguments.get(name) or (isinstance(wish.body, dict) and wish.body.get(name)):
-                raise InvalidRequest(reason, param=name, code="unsupported_value")
-        return await self.ownership.where(wish.caller.account_id, errand.named(wish.arguments, wish.body))
-
     async def place(self, errand: Errand, wish: Wish) -> Place:
-        """Who is to be asked. Raises as `where`, ModelNotFound, and PermissionDenied for the model."""
-        where = await self.where(errand, wish)
-        # A list may be asked for what one model has answered.
-        model = (wish.body if isinstance(wish.body, dict) else wish.arguments).get("model")
+        """Who is to be asked. Raises as `Ownership.where`, ModelNotFound, and PermissionDenied for the model."""
+        where = await self.ownership.where(wish.caller.account_id, errand.named(wish.arguments, wish.body))
+        model = wish.body.get("model") if isinstance(wish.body, dict) else None
         if isinstance(model, str):
             plan = await self._catalogue.plan(model, wish.caller.allows)
             route = (plan if where is None else plan.only_at(where)).route
@@ -139,16 +128,21 @@ class Relaying:
             stack.push_async_callback(reply.close)
             return Download(reply.chunks(), told(reply.headers, permit), stack.pop_all().aclose)
 
-    async def page(self, errand: Errand, wish: Wish, place: Place) -> tuple[Json, dict[str, str]]:
-        """One page of a list, and its headers that may be told. Raises UpstreamInvalid where it is none."""
+    async def content(self, errand: Errand, wish: Wish, place: Place) -> tuple[Json, dict[str, str]]:
+        """What is answered there, and its headers that may be told. Raises UpstreamFailed and Overloaded."""
         reply = await self._asked(place, errand, wish)
         try:
             content, _ = parsed(await reply.read())
         finally:
             await reply.close()
+        return content, passed_down(reply.headers)
+
+    async def page(self, errand: Errand, wish: Wish, place: Place) -> tuple[Json, dict[str, str]]:
+        """One page of a list, and its headers that may be told. Raises UpstreamInvalid where it is none."""
+        content, headers = await self.content(errand, wish, place)
         if not isinstance(content, dict) or not isinstance(content.get("data"), list):
             raise UpstreamInvalid("The upstream's answer has no data.", should_retry=False)
-        return content, passed_down(reply.headers)
+        return content, headers
 
     @asynccontextmanager
     async def admitted(self, wish: Wish) -> AsyncIterator[Permit]:
@@ -170,14 +164,13 @@ class Relaying:
             await permit.settle(0)
 
     async def _asked(self, place: Place, errand: Errand, wish: Wish) -> Reply:
-        renamed = {} if place.model is None or "model" not in wish.arguments else {"model": place.model}
         call = Outbound(
             errand.method,
             errand.url(wish.arguments),
             wish.sent(place.model),
             errand.gives in STREAMED,
             passed_up(wish.headers),
-            query=errand.encoded({**wish.arguments, **renamed}),
+            query=errand.encoded(wish.arguments),
             accept=ACCEPT.get(errand.gives),
         )
         try:
@@ -227,15 +220,11 @@ class Download:
 
 def new_objects(errand: Errand, wish: Wish, upstream: str, content: Json) -> list[UpstreamObject]:
     """What an answer says was made. Raises UpstreamInvalid where it does not say what it was asked to make."""
-    tells = makings(errand, wish.arguments)
+    above = str(wish.arguments[errand.path_ids[-1].argument]) if errand.path_ids else None
+    tells = Makings(errand.makes, above)
     if "id" in errand.makes and tells.own(content) is None:
         raise UpstreamInvalid("The upstream's answer has no id.", outcome_unknown=True, should_retry=False)
     return tells.found(wish.caller.account_id, upstream, content)
-
-
-def makings(errand: Errand, arguments: Mapping[str, Any]) -> Makings:
-    """What answers of a request tell of."""
-    return Makings(errand.makes, str(arguments[errand.path_ids[-1].argument]) if errand.path_ids else None)
 
 
 def parsed(raw: bytes) -> tuple[Json, bytes]:

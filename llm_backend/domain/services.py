@@ -7,6 +7,9 @@ from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.authentication import AdminToken, Authentication, OpenDoor
 from llm_backend.domain.batches import Batches
 from llm_backend.domain.chats import Chats
+from llm_backend.domain.completions.resuming import ResumableCompletions
+from llm_backend.domain.completions.stored import StoredCompletions
+from llm_backend.domain.conversations import Conversations
 from llm_backend.domain.directory import Directory
 from llm_backend.domain.document import Document
 from llm_backend.domain.erasure import Erasure
@@ -20,6 +23,7 @@ from llm_backend.domain.own_lists import OwnLists
 from llm_backend.domain.readiness import Readiness
 from llm_backend.domain.relaying import Relaying
 from llm_backend.domain.reports import Reports
+from llm_backend.domain.responses.responses import Responses
 from llm_backend.domain.users import Users
 from llm_backend.metrics import Metrics
 from llm_backend.upstream.catalogue import Catalogue
@@ -47,7 +51,11 @@ class Services:
     exchanges: Exchanges
     frontends: Frontends
     chats: Chats
+    completions: StoredCompletions
+    conversations: Conversations
     relaying: Relaying
+    responses: Responses
+    resumable: ResumableCompletions
     own_lists: OwnLists
     idempotency: Idempotency
     readiness: Readiness

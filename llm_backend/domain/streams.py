@@ -13,8 +13,9 @@ from llm_backend.domain.piped import PipedAnswer, StreamLimits
 from llm_backend.domain.tally import Tally
 from llm_backend.domain.trades import Events, Trade
 from llm_backend.domain.usage import Usage
-from llm_backend.domain.work import Ending, Status, Work
+from llm_backend.domain.work import Ending, Gathering, Status, Work
 from llm_backend.errors import Json, LLMBackendError, RanAway, UpstreamInvalid
+from llm_backend.streaming.admitted import Admitted
 from llm_backend.streaming.mould import Cast
 from llm_backend.streaming.sse import Event, Splitter, ascii_json, frame, is_done
 from llm_backend.upstream.bodies import whole
@@ -29,7 +30,10 @@ class StreamedAnswer(PipedAnswer):
 
     def __init__(self, work: Work, trade: Trade, plan: Plan, bench: Bench, limits: StreamLimits) -> None:
         self._tally = Tally()
+        self._gathered: Gathering | None = None
+        """What is to be kept, as far as it has come."""
         self._cut_at: int | None = None
+        self._event_bytes = trade.event_bytes
         super().__init__(work, trade, plan, bench, limits)
         self._created = int(bench.clock.now().timestamp())
         self._events = self._new_events()
@@ -57,23 +61,27 @@ class StreamedAnswer(PipedAnswer):
 
     def _new_events(self) -> Events:
         """The judge of one upstream's events."""
-        if self._trade.events is None:
+        make = self._trade.events
+        if make is None:
             raise AssertionError("Only what streams is asked for as a stream.")
         options = self.work.body.get("stream_options") or {}
-        return self._trade.events(
+        return make(
             wants_usage=bool(options.get("include_usage")),
             model=self._alias,
             created=self._created,
             new_id=lambda: uuid4().hex,
+            answer_id=self.work.answer_id,
         )
 
     async def _relay(self, reply: Reply) -> None:
         """Pass events on until the last one."""
         self._tally, self._events = Tally(), self._new_events()
+        self._gathered = self.work.gathering() if self.work.gathering else None
         if is_json(reply):
             await self._pass_on([await self._in_one(reply)], reply)
             return
-        splitter = Splitter(self._trade.event_bytes)
+        self._event_bytes = self._trade.event_bytes
+        splitter = Splitter(self._event_bytes)
         pieces = reply.chunks()
         self._cut_at = self._attempts.cut_at
         is_between = False
@@ -95,8 +103,9 @@ class StreamedAnswer(PipedAnswer):
                 is_between = splitter.is_between
         if not self._events.finished:
             raise UpstreamInvalid("The upstream's answer ended before it was complete.")
-        for payload in self._events.conclude():
-            await self._deliver(frame(payload))
+        owed = self._conclusion()
+        if owed:
+            await self._deliver(b"".join(owed))
 
     async def _in_one(self, reply: Reply) -> Event:
         """The event that a whole answer is."""
@@ -108,12 +117,17 @@ class StreamedAnswer(PipedAnswer):
     def _familiar(self, piece: bytes) -> Cast | None:
         """The events that `piece` begins with, as far as they need no judging; None where the first one does."""
         mould = self._events.mould
-        if mould is None or self.work.holdings.note is not None or len(piece) > self._trade.event_bytes:
+        if mould is None or self._is_read or len(piece) > self._event_bytes:
             return None
         cast = mould.take(piece)
         if not cast.texts or (self._cut_at is not None and self._tally.deltas + len(cast.texts) > self._cut_at):
             return None
         return cast
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether somebody reads what every event says."""
+        return self.work.holdings.note is not None or self._gathered is not None
 
     async def _pass_on(self, events: Iterable[Event], reply: Reply) -> bool:
         """Send what the client gets of these events, in one block; true where they end the answer."""
@@ -149,14 +163,25 @@ class StreamedAnswer(PipedAnswer):
         self._tally.see(admitted.chunk)
         if self._cut_at is not None and self._tally.deltas > self._cut_at:
             raise RanAway
+        if self._gathered is not None:
+            self._gathered.see(admitted.chunk)
         await self._note(admitted.chunk)
+        return self._frames(admitted)
+
+    def _frames(self, admitted: Admitted) -> list[bytes]:
+        """What the client gets of an event."""
         return [frame(payload, admitted.name) for payload in admitted.payloads]
+
+    def _conclusion(self) -> list[bytes]:
+        """What it gets behind the last one, where nothing is missing."""
+        return [frame(payload) for payload in self._events.conclude()]
 
     async def _settle_stream(self, ended_by: LLMBackendError | None) -> None:
         status: Status = "completed"
         if ended_by is not None and not self._events.finished:
             status = "incomplete" if self._tally.has_come else "failed"
-        kept = Kept(media_type=MEDIA_TYPE, ending=self._events.ending)
+        gathered = self._gathered if status == "completed" else None
+        kept = Kept(gathered.whole(self._events.usage) if gathered else None, MEDIA_TYPE, ending=self._events.ending)
         await self._attempts.settle_answered(Ending(status, ended_by, HTTP_OK), self._report, self._tally.text, kept)
 
     @property

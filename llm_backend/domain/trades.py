@@ -1,12 +1,15 @@
 """What the operations that an upstream answers differ in."""
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from llm_backend.domain.bench import Bench
+from llm_backend.domain.defaults import completed
 from llm_backend.domain.fitting import Compacting, Continuing, Fitting, Reading
 from llm_backend.domain.media import Hearing, Pictures, Speech
+from llm_backend.domain.responses.chat_request import chat_body
+from llm_backend.domain.responses.summarizing import summary_body
 from llm_backend.domain.sizing import Sizing
 from llm_backend.domain.work import Work
 from llm_backend.errors import Json
@@ -58,7 +61,9 @@ class Events(Protocol):
 class MakeEvents(Protocol):
     """Makes the judge of one stream."""
 
-    def __call__(self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str]) -> Events: ...
+    def __call__(
+        self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str], answer_id: str | None
+    ) -> Events: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,26 @@ class Trade:
     """The largest whole answer that is read."""
     event_bytes: int = EVENT_LIMIT
     """The largest event."""
+    in_chat: "Trade | None" = None
+    """What is asked for in its place of an upstream that has chats only; None: the same."""
+    written: Callable[[Json], dict[str, Json]] | None = None
+    """How the body of what it stands in for is written; None: as it is. Raises InvalidRequest where that cannot be."""
+
+    def at(self, route: Route) -> "Trade":
+        """What is asked for at `route`."""
+        return self if self.in_chat is None or route.upstream.manner.has_responses else self.in_chat
+
+    def sized(self, work: Work, route: Route, bench: Bench) -> Sizing:
+        """What `work` may use at `route`, with what is set there where the client says nothing.
+
+        Raises InvalidRequest where it cannot be asked for there.
+        """
+        there = self.at(route)
+        # A form goes on as it came.
+        defaults = route.model.defaults if route.model and work.form is None else {}
+        body = completed(there.written(work.body) if there.written else work.body, defaults)
+        asked = work if body is work.body else work._replace(body=body, path=there.path)
+        return there.sizing(asked, route, bench)
 
 
 PICTURES_BYTES = 64 * 1024 * 1024
@@ -135,8 +160,14 @@ RESPONSES = Trade(
     sizing=Fitting,
     contents="output",
     events=typed("response.completed", "response.incomplete", "response.failed"),
+    in_chat=replace(CHAT, written=chat_body),
 )
-COMPACTIONS = Trade(path="/responses/compact", sizing=Compacting, contents="output")
+COMPACTIONS = Trade(
+    path="/responses/compact",
+    sizing=Compacting,
+    contents="output",
+    in_chat=replace(CHAT, written=summary_body),
+)
 SPEECH = Trade(path="/audio/speech", sizing=Speech, events=typed("speech.audio.done", is_named=False))
 TRANSCRIPTIONS = Trade(
     path="/audio/transcriptions",

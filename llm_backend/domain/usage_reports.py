@@ -34,9 +34,9 @@ def _counted(raw: dict[str, Json]) -> dict[str, Json] | None:
     if completion is None and total == prompt:
         # Embeddings complete nothing, and their usage says nothing of it.
         completion = 0
-    if not (_is_count(prompt) and _is_count(completion)):
+    if not (is_count(prompt) and is_count(completion)):
         return None
-    return _disjoint(raw, prompt, completion, total if _is_count(total) else prompt + completion)
+    return _disjoint(raw, prompt, completion, total if is_count(total) else prompt + completion)
 
 
 def _seconds(raw: dict[str, Json]) -> int | None:
@@ -74,7 +74,8 @@ def _told(raw: dict[str, Json], *names: str) -> Json:
     return None
 
 
-def _is_count(value: Json) -> TypeGuard[int]:
+def is_count(value: Json) -> TypeGuard[int]:
+    """Whether it can be a number of tokens."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_TOKENS
 
 
@@ -83,7 +84,7 @@ def _details(raw: dict[str, Json], groups: tuple[str, ...], *names: str) -> list
     details = _told(raw, *groups)
     if not isinstance(details, dict):
         return [0] * len(names)
-    return [value if _is_count(value := details.get(name)) else 0 for name in names]
+    return [value if is_count(value := details.get(name)) else 0 for name in names]
 
 
 def _fitted(whole: int, counts: list[int]) -> list[int]:

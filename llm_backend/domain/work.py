@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal, NamedTuple, Self
+from typing import Literal, NamedTuple, Protocol, Self
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,6 +14,7 @@ from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.usage import NO_UNITS, Basis, Price, Units, Usage
 from llm_backend.errors import Json, LLMBackendError, UpstreamFailed
+from llm_backend.storage.driver import Plan
 from llm_backend.storage.usage import TEXT_LIMIT, UsageRecord
 from llm_backend.upstream.forms import Form
 
@@ -27,6 +28,31 @@ LARGE_BYTES = 64 * 1024
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
 
+
+class Gathering(Protocol):
+    """Puts an answer together that comes in pieces."""
+
+    def see(self, chunk: Json) -> None:
+        """Take the next piece, as the client gets it."""
+        ...
+
+    def whole(self, usage: Json) -> Json:
+        """All of it, as it would have come in one piece; `usage`: what the upstream says it used."""
+        ...
+
+
+class Keeping(NamedTuple):
+    """How an answer is kept."""
+
+    answer_id: str
+    """Under which the client finds it: what it bears in place of the upstream's."""
+    keep: Keep
+    gathering: Callable[[], Gathering]
+    """Puts a stream together, anew for each upstream that begins one."""
+
+
+KeepPlan = Callable[[str, Json], Plan[None]]
+"""The same as steps of that transaction."""
 
 Note = Callable[[str, Json], Awaitable[None]]
 """Is told what an upstream, by its name, says of an answer, before the client is: all of it, or an event of it."""
@@ -65,6 +91,12 @@ class Work(NamedTuple):
     """Whether an attempt whose outcome is unknown is charged nothing."""
     keep: Keep | None = None
     """What is to be kept of a complete answer."""
+    plan: KeepPlan | None = None
+    """The same as steps, which cost a fraction."""
+    answer_id: str | None = None
+    """What its answer is called in place of the upstream's id; None: as the upstream has it."""
+    gathering: Callable[[], Gathering] | None = None
+    """Puts a stream together where it is to be kept, anew for each upstream that begins one."""
     form: Form | None = None
     """What is sent in place of the body, which then holds its text fields; the exchange keeps it while it needs it."""
     accept: str | None = None
@@ -74,6 +106,8 @@ class Work(NamedTuple):
     holdings: Holdings = NONE_HELD
     once: Once | None = None
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
+    admitted: Callable[[], None] | None = None
+    """Told as soon as all that an attempt may use is held back, before it is sent."""
 
     @property
     def is_large(self) -> bool:

@@ -54,6 +54,8 @@ def account_of_user(profile: Profile) -> Json:
         "terms": found.terms,
         "time_zone": found.time_zone,
         "fits": found.fits,
+        "stores": found.stores,
+        "retention_days": found.retention_days,
         **_rates(found),
     }
 

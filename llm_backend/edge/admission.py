@@ -1,6 +1,7 @@
 """Who may come in: how many requests run at once, and none any more while the server is shutting down."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -34,16 +35,35 @@ class Admission:
             raise Overloaded
 
 
+class Made(Protocol):
+    """What is made here for whoever asked, some of it while nobody waits."""
+
+    @property
+    def running(self) -> int:
+        """How much of it."""
+        ...
+
+    @property
+    def readers(self) -> int:
+        """How many requests only read what is made, here or elsewhere."""
+        ...
+
+    def release(self) -> None:
+        """Let go of those readers whose end is not made here. Returns at once, as `cut`."""
+        ...
+
+    def cut(self) -> None:
+        """End all of it."""
+        ...
+
+
 class Edge:
     """The whole application as the server runs it, which tells it when to let nobody in, and when to end what runs."""
 
-    def __init__(self, app: ASGIApp, admission: Admission, cut: Callable[[], None], reload: Callable[[], None]) -> None:
-        """`cut` ends the streams that are left when the grace is over, `reload` has the settings read again.
-
-        Both return at once.
-        """
+    def __init__(self, app: ASGIApp, admission: Admission, made: Made, reload: Callable[[], None]) -> None:
+        """`made` is ended when the grace is over; `reload` has the settings read again, and returns at once."""
         self.admission = admission
-        self.cut = cut
+        self.made = made
         self.reload = reload
         self._app = app
 

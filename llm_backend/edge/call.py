@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope
 from llm_backend.domain.idempotency import Once
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.services import Services
-from llm_backend.domain.work import NONE_HELD, Holdings, Work
+from llm_backend.domain.work import NONE_HELD, Holdings, Keeping, Work
 from llm_backend.edge.departures import DEPARTURE, Departure
 from llm_backend.edge.forms import Upload
 from llm_backend.edge.outlets import OUTLET, Outlet
@@ -50,6 +50,8 @@ class Call:
     """What of the query an upstream gets, encoded."""
     holdings: Holdings = NONE_HELD
     """What it has to do with objects that upstreams keep."""
+    keeping: Keeping | None = None
+    """How its answer is kept, where it is."""
     log: dict[str, Any] = field(default_factory=dict)
     """What the access log's line says besides the usual."""
     once: Once | None = None
@@ -92,7 +94,7 @@ class Call:
         operation_id = self.operation_id
         if self.caller is None or operation_id is None:
             raise AssertionError("An operation that costs something has a caller.")
-        return Work(
+        work = Work(
             self.caller,
             self.request_id,
             operation_id,
@@ -106,6 +108,7 @@ class Call:
             holdings=self.holdings,
             once=self.once,
         )
+        return work if self.keeping is None else work._replace(**self.keeping._asdict())
 
     @property
     def departure(self) -> Departure:

@@ -3,6 +3,9 @@
 import orjson
 
 from llm_backend.domain.asking import Ask, Told
+from llm_backend.domain.items import text
+from llm_backend.domain.parrot_chats import SETTINGS
+from llm_backend.domain.recall import SPOKEN_AS
 from llm_backend.edge.accounts import MOMENT
 from llm_backend.edge.call import Call
 from llm_backend.errors import Json
@@ -12,15 +15,17 @@ from llm_backend.storage.items import Item
 
 def chat(found: Conversation) -> Json:
     """A chat without its messages."""
-    return _head(found) | {"name": found.name, "account_id": found.account_id, **orjson.loads(found.settings)}
+    settings = orjson.loads(found.settings)
+    own = {name: settings[name] for name in SETTINGS}
+    return _head(found) | {"name": found.name, "account_id": found.account_id, **own}
 
 
 def message(found: Item) -> Json:
     """A message; what it cost and how it was asked for stand with an answer only."""
     details = orjson.loads(found.details) if found.details else {}
     return _head(found) | {
-        "content": orjson.loads(found.content),
-        "role": found.role,
+        "content": text(orjson.loads(found.content)),
+        "role": SPOKEN_AS.get(found.role or "", found.role),
         "chat_id": found.conversation_id,
         "model_args": details.get("model_args", {}),
         # Of a chat that was taken over from elsewhere the ledger knows nothing.

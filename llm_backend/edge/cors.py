@@ -24,6 +24,7 @@ EXPOSED = ", ".join(
         *_BUDGET,
         "x-budget-warning",
         "idempotent-replayed",
+        "x-stream-id",
         "x-llm-backend-model",
         "x-llm-backend-upstream",
         "deprecation",

@@ -1,7 +1,7 @@
-"""What an upstream keeps, on its way out as it comes: however large, little of it is ever here."""
+"""What is kept, here or by an upstream, on its way out as it comes: however large, little of it is ever here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -12,23 +12,36 @@ from llm_backend.edge.intake import Departed
 from llm_backend.edge.replies import EVENT_STREAM_HEADERS
 from llm_backend.streaming.sse import Splitter, frame
 
+Close = Callable[[], Awaitable[None]]
+
 UNTRUSTED = {"content-security-policy": "sandbox; default-src 'none'", "cache-control": "private, no-store"}
 
 STALL_SECONDS = 60.0
 """A client that takes nothing for so long has gone."""
 
 
-class Downloading(Response):
-    """A body of unknown length, sent piece by piece: the upstream waits while the client does."""
+class Passing(Response):
+    """A body of unknown length, sent piece by piece: whoever makes it waits while the client does."""
 
-    def __init__(self, call: Call, download: Download, *, is_stream: bool = False) -> None:
-        """`is_stream`: of events, which are written anew; anything else is a file."""
-        super().__init__(None, 200, {**download.headers, **(EVENT_STREAM_HEADERS if is_stream else _safe(download))})
+    kept_as: str | None = None
+    """The response whose events it has, all of them: they can be told again."""
+
+    def __init__(
+        self,
+        call: Call,
+        pieces: AsyncIterator[bytes],
+        headers: Mapping[str, str],
+        close: Close,
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        """`close` is awaited at the end, however it comes; `stall_seconds`: what a client may take nothing for."""
+        super().__init__(None, 200, headers)
         # Starlette would declare it empty.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._call = call
-        self._download = download
-        self._pieces = _framed(download.pieces) if is_stream else download.pieces
+        self._pieces = pieces
+        self._close = close
+        self._stall_seconds = stall_seconds
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         self._call.departure.expect(_noticed)
@@ -40,14 +53,27 @@ class Downloading(Response):
                 await self._sent(send, piece)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
         finally:
-            await asyncio.shield(self._download.close())
+            await asyncio.shield(self._close())
 
     async def _sent(self, send: Send, piece: bytes) -> None:
         try:
-            async with asyncio.timeout(STALL_SECONDS):
+            async with asyncio.timeout(self._stall_seconds):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             raise Departed from None
+
+
+def downloading(call: Call, download: Download, *, is_stream: bool = False) -> Passing:
+    """What an upstream sends; `is_stream`: as events, which are written anew; anything else is a file."""
+    if is_stream:
+        headers = {**download.headers, **EVENT_STREAM_HEADERS}
+        return Passing(call, _framed(download.pieces), headers, download.close)
+    return Passing(call, download.pieces, {**download.headers, **_safe(download)}, download.close)
+
+
+def events(call: Call, blocks: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Passing:
+    """Events that are kept here, to whoever reads them again; `headers` that they have besides."""
+    return Passing(call, blocks, {**EVENT_STREAM_HEADERS, **(headers or {})}, blocks.aclose)
 
 
 def _noticed() -> None:

@@ -11,13 +11,18 @@ from llm_backend.domain.idempotency import PARAM, Keyed, Once, Tell
 from llm_backend.domain.results import Told
 from llm_backend.edge import problems
 from llm_backend.edge.call import Call
+from llm_backend.edge.downloads import Passing, events
 from llm_backend.edge.replies import EVENT_STREAM_HEADERS, PipedReply
+from llm_backend.edge.resuming import LAST_EVENT_ID, is_resumable
 from llm_backend.errors import InvalidRequest, LLMBackendError
 from llm_backend.upstream.forms import Form
 
 HEADER = "idempotency-key"
+CHAT_OPERATION = "createChatCompletion"
 REPLAYED = "idempotent-replayed"
 LONGEST = 255
+EVENTS_OF = "events of"
+"""Stands for the type of an answer that is no text to keep: the events of the response that is named instead."""
 
 _ERROR = 400
 _READ = 128 * 1024
@@ -35,12 +40,15 @@ async def answered_once(call: Call, answer: Callable[[], Awaitable[Response]], *
     if not 0 < len(key) <= LONGEST or not key.isascii() or not key.isprintable():
         message = f"An idempotency key has 1 to {LONGEST} printable ASCII characters."
         raise InvalidRequest(message, param=PARAM, code="invalid_idempotency_key")
+    if call.operation_id == CHAT_OPERATION and (LAST_EVENT_ID in call.headers or is_resumable(call)):
+        # What is told again under a key is the whole of it.
+        raise InvalidRequest(f"A stream that can be resumed is asked for without '{PARAM}'.", param=PARAM)
     account_id = call.caller.account_id if call.caller else None
     keyed = Keyed(account_id, key, await _fingerprint(call), call.request_id)
     claimed = await call.services.idempotency.claim(keyed, _telling(call, plainly=plainly))
     if isinstance(claimed, Told):
         call.log["replayed"] = True
-        return _again(claimed)
+        return await _again(call, claimed)
     call.once = claimed
     return await _first(claimed, answer)
 
@@ -57,12 +65,18 @@ async def _first(once: Once, answer: Callable[[], Awaitable[Response]]) -> Respo
         raise
     if isinstance(response, PipedReply):
         once.follow(response.settled())
+    elif isinstance(response, Passing) and response.kept_as is not None:
+        await once.answered(Told(response.status_code, EVENTS_OF, response.kept_as.encode()))
     else:
         await once.answered(Told(response.status_code, response.headers["content-type"], bytes(response.body)))
     return response
 
 
-def _again(told: Told) -> Response:
+async def _again(call: Call, told: Told) -> Response:
+    """Raises NotFound where a response has been deleted, InvalidRequest where its events are no longer kept."""
+    if told.content_type == EVENTS_OF and call.caller is not None:
+        blocks = await call.services.responses.events(call.caller.account_id, told.body.decode(), -1)
+        return events(call, blocks, {REPLAYED: "true"})
     is_stream = told.content_type == EVENT_STREAM_HEADERS["content-type"]
     headers = dict(EVENT_STREAM_HEADERS) if is_stream else {"content-type": told.content_type}
     headers[REPLAYED] = "true"

@@ -6,6 +6,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from llm_backend.domain.answers import WholeAnswer
 from llm_backend.domain.budget_headers import budget_headers
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.piped import PipedAnswer
@@ -36,7 +37,12 @@ async def exchanged(call: Call, trade: Trade) -> Response:
 async def whole(call: Call, trade: Trade, accept: str | None = None) -> Response:
     """The upstream's answer to the call's body in one piece; in JSON, or of the type `accept`."""
     await _name_model(call, trade)
-    exchange = await call.services.exchanges.whole(call.work(trade.path, streamed=False, accept=accept), trade)
+    work = call.work(trade.path, streamed=False, accept=accept)
+    return await answered(call, await call.services.exchanges.whole(work, trade))
+
+
+async def answered(call: Call, exchange: WholeAnswer) -> Response:
+    """An exchange's answer, in one piece."""
     call.departure.expect(exchange.abandon)
     try:
         answer = await exchange.answer()
@@ -51,7 +57,12 @@ async def streamed(call: Call, trade: Trade) -> Response:
     """The upstream's answer to the call's body as events."""
     await _name_model(call, trade)
     work = call.work(trade.path, streamed=True)
-    return await _piped(call, await call.services.exchanges.stream(work, trade), EVENT_STREAM_HEADERS)
+    return await told(call, await call.services.exchanges.stream(work, trade))
+
+
+async def told(call: Call, exchange: PipedAnswer) -> Response:
+    """An exchange's answer as events."""
+    return await _piped(call, exchange, EVENT_STREAM_HEADERS)
 
 
 async def binary(call: Call, trade: Trade) -> Response:

@@ -36,7 +36,9 @@ class Config(uvicorn.Config):
 
 
 class Server(uvicorn.Server):
-    """Stops in two steps: told once, it lets in nobody new and lets streams end; told twice, or too late, it ends them.
+    """Stops in two steps: told once, it lets in nobody new and lets what runs end; told twice, or too late, it ends it.
+
+    So does what is made while nobody waits for it.
 
     The lifespan is always closed, so that what streams owe is written, and the process ends with 0.
     """
@@ -96,22 +98,32 @@ class Server(uvicorn.Server):
         self.listening.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let the streams end, for the time of grace; the doors stay open meanwhile, to say that they are closing."""
+        """Let what runs end, for the time of grace; the doors stay open meanwhile, to say that they are closing."""
         self._edge.admission.is_draining = True
         grace_seconds = self._times.grace_seconds
         # Here and not where the signal comes in, which may be in the midst of another line.
         structlog.get_logger("llm_backend.server").info(
             "stopping; a second signal ends what runs",
             running=self._edge.admission.running,
+            made=self._edge.made.running,
             grace_seconds=grace_seconds,
         )
         loop = asyncio.get_running_loop()
         end = loop.time() + grace_seconds
-        while self._edge.admission.running and not self._is_hurried and loop.time() < end:  # noqa: ASYNC110 (three causes)
+        while not self._rests() and not self._is_hurried and loop.time() < end:  # noqa: ASYNC110 (three causes)
             await asyncio.sleep(_LOOK_SECONDS)
-        if self._edge.admission.running:
-            self._edge.cut()
+        if not self._rests():
+            self._edge.made.cut()
         await super().shutdown(sockets)
+
+    def _rests(self) -> bool:
+        """Whether nothing runs any more. Who only reads what another server makes is let go of when all else ended."""
+        requests, made = self._edge.admission.running, self._edge.made
+        if made.running:
+            return False
+        if requests and requests <= made.readers:
+            made.release()
+        return not requests
 
     @property
     def _edge(self) -> Edge:

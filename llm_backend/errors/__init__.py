@@ -11,6 +11,7 @@ LLMBackendError
 │   ├── IdempotencyKeyReused    a key that was used for another request
 │   ├── MethodNotAllowed        the path exists, the method does not
 │   ├── Conflict                not as things stand now
+│   │   └── ResponseCancelled   it was asked that it be not made to its end
 │   └── NotFound                no such thing, or another account's
 │       └── ModelNotFound
 ├── Unauthenticated             no key, or not one of ours: one text for every cause
@@ -60,6 +61,7 @@ from llm_backend.errors.requests import (
     RateLimited,
     RequestTimedOut,
     RequestTooLarge,
+    ResponseCancelled,
     TokensLimited,
     TooManyEndUsers,
     Unauthenticated,
@@ -116,6 +118,7 @@ __all__ = [
     "RateLimited",
     "RequestTimedOut",
     "RequestTooLarge",
+    "ResponseCancelled",
     "TokensLimited",
     "TooManyEndUsers",
     "Unauthenticated",

@@ -120,6 +120,15 @@ class TooManyEndUsers(PermissionDenied):
         super().__init__("This account has as many end users as it may have: one more cannot be given a budget.")
 
 
+class ResponseCancelled(Conflict):
+    """Somebody asked that it should not be made to its end."""
+
+    code = "response_cancelled"
+
+    def __init__(self, message: str = "The response was cancelled.") -> None:
+        super().__init__(message)
+
+
 class IdempotencyConflict(LLMBackendError):
     """Another request with the same idempotency key stands in the way; `code` says how."""
 

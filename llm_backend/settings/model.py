@@ -22,12 +22,15 @@ from llm_backend.settings.tables import (
     Limits,
     Log,
     Relay,
+    Responses,
+    ResponsesTable,
     Timeouts,
     Upstream,
     UpstreamTable,
     base_url,
     cap_field_of,
     header_value,
+    responses_of,
 )
 
 
@@ -63,6 +66,8 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     upstream_allow_http: bool = False
+    upstream_responses: Responses | None = None
+    """As `responses` of `[upstreams]`, for the one that OPENAI_BASE_URL names."""
     default_model: str | None = Field(default=None, min_length=1, max_length=MODEL_ID_LIMIT)
     upstreams: Mapping[str, UpstreamTable] = Field(default_factory=dict)
     models: Mapping[str, ModelSettings] = Field(default_factory=dict)
@@ -74,6 +79,7 @@ class Settings(BaseSettings):
     frontends: FrontendsTable = FrontendsTable()
     chats: Chats = Chats()
     relay: Relay = Relay()
+    responses: ResponsesTable = ResponsesTable()
     log: Log = Log()
 
     @classmethod
@@ -161,10 +167,11 @@ class Settings(BaseSettings):
             return tuple(table.settled(name, self.timeouts) for name, table in self.upstreams.items())
         url = self.openai_base_url or (OPENAI_URL if self.openai_api_key else ECHO)
         if url == ECHO:
-            return (Upstream(ECHO, None, None, allow_http=False, timeouts=self.timeouts),)
-        field = cap_field_of(url)
-        allow_http = self.upstream_allow_http
-        return (Upstream("openai", url, self.openai_api_key, allow_http, field, timeouts=self.timeouts),)
+            told = self.upstream_responses or responses_of(None)
+            return (Upstream(ECHO, None, None, allow_http=False, timeouts=self.timeouts, responses=told),)
+        told = self.upstream_responses or responses_of(url)
+        http, field = self.upstream_allow_http, cap_field_of(url)
+        return (Upstream("openai", url, self.openai_api_key, http, field, timeouts=self.timeouts, responses=told),)
 
     @property
     def defaults(self) -> Mapping[str, Mapping[str, Any]]:

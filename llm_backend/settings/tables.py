@@ -19,6 +19,7 @@ Rate = Annotated[int, Field(ge=0, le=10**9)]
 
 CapField = Literal["max_tokens", "max_completion_tokens"]
 OnDisconnect = Literal["cancel", "drain"]
+Responses = Literal["native", "chat"]
 
 
 class Table(BaseModel):
@@ -49,6 +50,8 @@ class UpstreamTable(Table):
     """Where a chat's limit of output is written; None: as `cap_field_of` says."""
     on_disconnect: OnDisconnect = "cancel"
     """What becomes of a stream whose client left: it is ended, or read to its end."""
+    responses: Responses | None = None
+    """Whether it is asked for responses itself, or for chats in their place; None: as `responses_of` says."""
     timeouts: Timeouts | None = None
     """Its own, whole; None: those of all."""
 
@@ -56,7 +59,8 @@ class UpstreamTable(Table):
         """As it stands under that name, with `timeouts` where it has none of its own."""
         cap_field = self.output_cap_field or cap_field_of(self.url)
         own = self.timeouts or timeouts
-        return Upstream(name, self.url, self.key, self.allow_http, cap_field, self.on_disconnect, own)
+        responses = self.responses or responses_of(self.url)
+        return Upstream(name, self.url, self.key, self.allow_http, cap_field, self.on_disconnect, own, responses)
 
     @field_validator("url")
     @classmethod
@@ -83,6 +87,8 @@ class Upstream:
     on_disconnect: OnDisconnect = "cancel"
     """What becomes of a stream whose client left."""
     timeouts: Timeouts = field(default_factory=Timeouts)
+    responses: Responses = "native"
+    """Whether it is asked for responses itself, or for chats in their place."""
 
 
 class Limits(Table):
@@ -186,6 +192,13 @@ class FrontendsTable(Table):
         return secret
 
 
+class ResponsesTable(Table):
+    """How `/v1/responses` is answered."""
+
+    check: bool = False
+    """Whether each response and event is held against the document as it goes out, at some cost."""
+
+
 class Log(Table):
     """What is written down besides the usual."""
 
@@ -194,8 +207,17 @@ class Log(Table):
 
 def cap_field_of(url: str | None) -> CapField:
     """Where the upstream at `url` takes a chat's limit of output: OpenAI's reasoning models refuse the older name."""
+    return "max_completion_tokens" if _is_within(url, ".api.openai.com") else "max_tokens"
+
+
+def responses_of(url: str | None) -> Responses:
+    """Whether the upstream at `url` answers responses, as OpenAI and the built-in echo do; most have chats only."""
+    return "native" if url is None or _is_within(url, ".api.openai.com", ".openai.azure.com") else "chat"
+
+
+def _is_within(url: str | None, *domains: str) -> bool:
     host = urlsplit(url or "").hostname or ""
-    return "max_completion_tokens" if f".{host}".endswith(".api.openai.com") else "max_tokens"
+    return f".{host}".endswith(domains)
 
 
 def base_url(url: str) -> str:

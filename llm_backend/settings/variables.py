@@ -19,6 +19,8 @@ VARIABLES = {
     "OPENAI_API_KEY": "openai_api_key",
     "OPENAI_BASE_URL": "openai_base_url",
     "UPSTREAM_ALLOW_HTTP": "upstream_allow_http",
+    "UPSTREAM_RESPONSES": "upstream_responses",
+    "RESPONSES_CHECK": "responses.check",
     "DEFAULT_MODEL": "default_model",
     "TIKTOKEN_CACHE_DIR": "tokenizers",
     "WEBHOOK_URL": "budgets.webhook_url",

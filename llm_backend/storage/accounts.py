@@ -33,6 +33,10 @@ class Account:
     """As the IANA database names it: its budgets renew at its midnight."""
     fits: bool = False
     """Whether an output cap that the client named may be lowered to what is left."""
+    stores: bool = True
+    """Whether what models answer may be kept for it."""
+    retention_days: int | None = None
+    """How long what is said with it is kept; None: until it is deleted."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     concurrent_requests: int | None = None

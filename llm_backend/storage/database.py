@@ -149,9 +149,11 @@ class Database:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def start(self, work: Coroutine[Any, Any, object]) -> None:
+    def start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Do `work` beside everything else; its failure is logged."""
-        self.begun(work).add_done_callback(_report)
+        task = self.begun(work)
+        task.add_done_callback(_report)
+        return task
 
     async def settled(self) -> None:
         """Returns when no detached work is left."""

@@ -18,6 +18,7 @@ from llm_backend.storage.tables import (
     conversation,
     item,
     reservation,
+    response,
     upstream_object,
     usage_day,
     usage_record,
@@ -59,6 +60,7 @@ KINDS = (
     Kind("usage_day", usage_day, OF_ACCOUNT),
     Kind("conversation", conversation, OF_ACCOUNT, "public_id"),
     Kind("item", item, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id"),
+    Kind("response", response, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id"),
     Kind("upstream_object", upstream_object, OF_ACCOUNT),
     Kind("audit_record", audit_record),
 )
@@ -66,8 +68,8 @@ KINDS = (
 
 BY_NAME = {kind.name: kind for kind in KINDS}
 
-LEFT_OUT = frozenset({"installation", "idempotency_key", "webhook_event"})
-"""Tables that stay: what is another database's own, what is forgotten in a day, what would be told twice."""
+LEFT_OUT = frozenset({"installation", "idempotency_key", "response_event", "webhook_event"})
+"""Tables that stay: what is another database's own, what is forgotten in a day or earlier, what would be told twice."""
 
 
 @dataclass(frozen=True, slots=True)

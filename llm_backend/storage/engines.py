@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiosqlite
-from sqlalchemy import Connection, PoolResetState, event, make_url
+from sqlalchemy import URL, Connection, PoolResetState, event, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -75,9 +76,25 @@ def sqlite_reader(url: str, limits: Limits) -> AsyncEngine:
 
 def postgresql(url: str, limits: Limits, planned: Mapping[str, str] = PLANNED_ONCE) -> AsyncEngine:
     """Connections to a server, with limits kept by it and, should it fall silent, by the driver."""
+    plain, arguments = _postgresql_arguments(url, limits, planned)
+    engine = _engine(plain.render_as_string(hide_password=False), limits.pool_size, limits.pool_wait_seconds, arguments)
+    event.listen(engine.sync_engine, "checkout", _refuse_a_closed_connection)
+    return engine
+
+
+async def connect_alone(url: str, limits: Limits) -> Any:
+    """A connection of asyncpg that is in no pool. Raises what the driver does."""
+    import asyncpg  # noqa: PLC0415 (loaded where it is used only)
+
+    plain, arguments = _postgresql_arguments(url, limits, {})
+    _, where = PGDialect_asyncpg().create_connect_args(plain)  # type: ignore[no-untyped-call]
+    return await asyncpg.connect(**where, **arguments)
+
+
+def _postgresql_arguments(url: str, limits: Limits, planned: Mapping[str, str]) -> tuple[URL, dict[str, Any]]:
     plain, tls = driver_arguments(make_url(url))
     answer = limits.statement_seconds + 1 if limits.statement_seconds else None
-    arguments = {
+    return plain, {
         "timeout": limits.connect_seconds,
         "command_timeout": answer,
         "server_settings": {
@@ -91,9 +108,6 @@ def postgresql(url: str, limits: Limits, planned: Mapping[str, str] = PLANNED_ON
         },
         **tls,
     }
-    engine = _engine(plain.render_as_string(hide_password=False), limits.pool_size, limits.pool_wait_seconds, arguments)
-    event.listen(engine.sync_engine, "checkout", _refuse_a_closed_connection)
-    return engine
 
 
 def _engine(url: str, size: int, wait_seconds: float, arguments: dict[str, Any]) -> AsyncEngine:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Text, and_, cast, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Table, Text, and_, cast, delete, func, literal, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,6 +22,8 @@ from llm_backend.storage.tables import (
     idempotency_key,
     item,
     reservation,
+    response,
+    response_event,
     upstream_object,
     usage_day,
     usage_record,
@@ -81,9 +83,10 @@ async def open_details(session: AsyncSession, account_id: int | None = None) -> 
 
 
 async def delete_some(session: AsyncSession, table: Table, account_id: int) -> int:
-    """Delete some of an account's items or conversations; how many."""
-    some = select(table.c.id).where(table.c.account_id == account_id).limit(AT_ONCE)
-    return await _count(session, delete(table).where(table.c.id.in_(some)))
+    """Delete some rows of one table of `STATE` that are an account's; how many."""
+    key = tuple_(*table.primary_key.columns)
+    some = select(*table.primary_key.columns).where(table.c.account_id == account_id).limit(AT_ONCE)
+    return await _count(session, delete(table).where(key.in_(some)))
 
 
 async def delete_belongings(session: AsyncSession, account_id: int) -> dict[str, int]:
@@ -155,5 +158,5 @@ async def _count(session: AsyncSession, statement: Any) -> int:
     return done.rowcount
 
 
-CHATS = (item, conversation)
-"""What an account's chats are kept in, in the order in which it can be deleted."""
+STATE = (response_event, response, item, conversation)
+"""What is kept of what an account's models and users said, in the order in which it can be deleted."""

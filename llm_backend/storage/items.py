@@ -1,15 +1,22 @@
 """Statements on the items of conversations, each with what its attempt at an upstream was charged."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, and_, insert, select
+from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage.conversations import EXPIRED
 from llm_backend.storage.ledger_tables import usage_record
-from llm_backend.storage.tables import item
+from llm_backend.storage.state_tables import IS_NO_MESSAGE
+from llm_backend.storage.tables import conversation, item
+
+AT_ONCE = 500
+"""Rows of one statement: a database takes so many values in one, and no more."""
+
+IS_MESSAGE = item.c.kind == "message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +37,8 @@ class Item:
     """What the kind keeps of its own, as a JSON object."""
     sequence: int
     attempt_id: str | None
+    upstream_id: str | None
+    """Under which an upstream knows it, and its client too, in place of the public id."""
     created_at: datetime
     updated_at: datetime | None
     prompt_tokens: int | None = None
@@ -38,7 +47,7 @@ class Item:
 
 
 class Said(NamedTuple):
-    """What an item says."""
+    """What a message says."""
 
     sequence: int
     role: str | None
@@ -48,17 +57,18 @@ class Said(NamedTuple):
 
 async def add(session: AsyncSession, rows: Sequence[dict[str, Any]]) -> None:
     """New items, by column; the unique indexes raise where a public id or a place in the sequence is taken."""
-    await session.execute(insert(item).values(list(rows)))
+    for begin in range(0, len(rows), AT_ONCE):
+        await session.execute(insert(item).values(list(rows[begin : begin + AT_ONCE])))
 
 
-async def of_conversation(
+async def messages(
     session: AsyncSession, account_id: int, conversation_id: int, after: int | None = None, limit: int | None = None
 ) -> list[Item]:
-    """The conversation's items in their sequence: all, or the first `limit` of those behind the item `after`.
+    """The conversation's messages in their sequence: all, or the first `limit` of those behind the item `after`.
 
     None where the conversation is not the account's, or the item not the conversation's.
     """
-    own = _read(account_id).where(item.c.conversation_id == conversation_id)
+    own = _read(account_id).where(item.c.conversation_id == conversation_id, IS_MESSAGE)
     if after is not None:
         marks = item.alias()
         mark = select(marks.c.sequence).where(marks.c.id == after, marks.c.conversation_id == conversation_id)
@@ -66,12 +76,18 @@ async def of_conversation(
     return [Item(**row) for row in (await session.execute(own.order_by(item.c.sequence).limit(limit))).mappings()]
 
 
+async def others(session: AsyncSession, conversation_id: int) -> int:
+    """How many of the conversation's items are no messages."""
+    found = select(func.count()).select_from(item).where(item.c.conversation_id == conversation_id, IS_NO_MESSAGE)
+    return int((await session.execute(found)).scalar_one())
+
+
 async def said_before(
     session: AsyncSession, account_id: int, conversation_id: int, sequence: int, most: int | None
 ) -> list[Said]:
-    """The last items in front of that sequence, `most` of them or all, the newest first."""
+    """The last messages in front of that sequence, `most` of them or all, the newest first."""
     columns = [item.c[name] for name in Said._fields]
-    own = item.c.conversation_id == conversation_id, item.c.account_id == account_id
+    own = item.c.conversation_id == conversation_id, item.c.account_id == account_id, IS_MESSAGE
     earlier = select(*columns).where(*own, item.c.sequence < sequence).order_by(item.c.sequence.desc())
     return [Said(*row) for row in await session.execute(earlier.limit(most))]
 
@@ -80,6 +96,59 @@ async def find(session: AsyncSession, account_id: int, public_id: str) -> Item |
     """The account's item of that public id."""
     row = (await session.execute(_read(account_id).where(item.c.public_id == public_id))).mappings().first()
     return Item(**row) if row else None
+
+
+class Span(NamedTuple):
+    """Which of a conversation's items are asked for."""
+
+    limit: int
+    after: int | None = None
+    """Behind which sequence; None at the beginning."""
+    newest_first: bool = False
+
+
+async def page(session: AsyncSession, account_id: int, conversation_id: int, span: Span) -> list[Item]:
+    """Items of all kinds, in the order of their sequence or from its end."""
+    at = item.c.sequence
+    some = select(*item.c).where(*_in(account_id, conversation_id))
+    if span.after is not None:
+        some = some.where(at < span.after if span.newest_first else at > span.after)
+    some = some.order_by(at.desc() if span.newest_first else at).limit(span.limit)
+    return [Item(**row) for row in (await session.execute(some)).mappings()]
+
+
+async def find_in(session: AsyncSession, account_id: int, conversation_id: int, known_as: str) -> list[Item]:
+    """The conversation's items that a client knows by this id: more than one where a provider gave it, in sequence."""
+    found = await known(session, account_id, [known_as])
+    own = (each for each in found if each.conversation_id == conversation_id)
+    return sorted(own, key=lambda each: each.sequence)
+
+
+async def known(session: AsyncSession, account_id: int, ids: Collection[str]) -> list[Item]:
+    """The account's items that a client knows by these ids, by number; without those that are kept no longer."""
+    # By each index for itself: asked for either at once, SQLite would look through all that the account has.
+    either = (
+        select(item.c.id).where(item.c.account_id == account_id, column.in_(ids))
+        for column in (item.c.public_id, item.c.upstream_id)
+    )
+    found = select(*item.c).join(conversation).where(item.c.id.in_(union_all(*either)), conversation.c.kind != EXPIRED)
+    found = found.order_by(item.c.id)
+    return [Item(**row) for row in (await session.execute(found)).mappings()]
+
+
+async def remove(session: AsyncSession, account_id: int, numbers: Collection[int]) -> None:
+    """Delete the account's items of these numbers."""
+    await session.execute(delete(item).where(item.c.id.in_(numbers), item.c.account_id == account_id))
+
+
+async def remove_between(session: AsyncSession, account_id: int, conversation_id: int, first: int, end: int) -> None:
+    """Delete the conversation's items from the sequence `first` on, in front of `end`."""
+    gone = delete(item).where(*_in(account_id, conversation_id), item.c.sequence >= first, item.c.sequence < end)
+    await session.execute(gone)
+
+
+def _in(account_id: int, conversation_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return item.c.account_id == account_id, item.c.conversation_id == conversation_id
 
 
 def _read(account_id: int) -> Select[Any]:

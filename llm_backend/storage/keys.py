@@ -70,6 +70,7 @@ class Holder:
     tokens_per_minute: int | None
     concurrent_requests: int | None
     fits: bool
+    stores: bool
 
 
 COLUMNS = [column for column in api_key.c if column.name != "id"]
@@ -80,6 +81,7 @@ OF_ACCOUNT = {
     "requests_per_minute": account.c.requests_per_minute,
     "tokens_per_minute": account.c.tokens_per_minute,
     "fits": account.c.fits,
+    "stores": account.c.stores,
     "concurrent_requests": account.c.concurrent_requests,
 }
 """What a holder has of its account, by the holder's names."""

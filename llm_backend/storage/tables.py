@@ -2,7 +2,6 @@
 
 from sqlalchemy import (
     JSON,
-    BigInteger,
     Boolean,
     CheckConstraint,
     Column,
@@ -22,6 +21,7 @@ from sqlalchemy import (
 
 from llm_backend.storage.columns import IDENTITY, Moment, limited, metadata
 from llm_backend.storage.ledger_tables import budget, budget_period, reservation, usage_day, usage_record
+from llm_backend.storage.state_tables import conversation, item, response, response_event
 
 __all__ = [
     "account",
@@ -36,6 +36,8 @@ __all__ = [
     "item",
     "metadata",
     "reservation",
+    "response",
+    "response_event",
     "upstream_object",
     "usage_day",
     "usage_record",
@@ -54,6 +56,10 @@ account = Table(
     Column("time_zone", Text, nullable=False, server_default=text("'UTC'")),
     # Whether an output cap that the client named may be lowered to what is left.
     Column("fits", Boolean, nullable=False, server_default=false()),
+    # Whether what its models answer may be kept for it.
+    Column("stores", Boolean, nullable=False, server_default=true()),
+    # For how many days; null: until it is deleted.
+    *limited("retention_days"),
     *limited("requests_per_minute"),
     *limited("tokens_per_minute"),
     *limited("concurrent_requests"),
@@ -62,6 +68,8 @@ account = Table(
 )
 # Of active accounts only: a name is free again when its account is closed.
 Index("uq_account_name", account.c.name, unique=True, sqlite_where=text("active"), postgresql_where=text("active"))
+FORGETS = text("retention_days IS NOT NULL")
+Index("ix_account_retention_days", account.c.retention_days, sqlite_where=FORGETS, postgresql_where=FORGETS)
 
 api_key = Table(
     "api_key",
@@ -132,49 +140,6 @@ audit_record = Table(
     Column("request_id", Text),
     Index(None, "target_kind", "target_id"),
     Index(None, "target_kind", "id"),
-    sqlite_autoincrement=True,
-)
-
-conversation = Table(
-    "conversation",
-    metadata,
-    Column("id", IDENTITY, primary_key=True),
-    Column("public_id", Text, nullable=False, unique=True),
-    Column("account_id", ForeignKey("account.id"), nullable=False),
-    # 'chat' for those of `/api/chats`.
-    Column("kind", Text, nullable=False),
-    Column("name", Text),
-    # What the kind keeps of its own, as a JSON object.
-    Column("settings", LargeBinary, nullable=False),
-    # The sequence of the next item: gapless, for it moves in the transaction that writes the item.
-    Column("next_sequence", BigInteger, nullable=False, server_default=text("0")),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment),
-    Index(None, "account_id", "kind"),
-    sqlite_autoincrement=True,
-)
-
-item = Table(
-    "item",
-    metadata,
-    Column("id", IDENTITY, primary_key=True),
-    Column("public_id", Text, nullable=False, unique=True),
-    Column("conversation_id", ForeignKey("conversation.id"), nullable=False),
-    Column("account_id", ForeignKey("account.id"), nullable=False, index=True),
-    # 'message', and later the other items of a response.
-    Column("kind", Text, nullable=False),
-    Column("role", Text),
-    Column("status", Text, nullable=False),
-    # JSON as bytes: it may hold what no text column of PostgreSQL takes.
-    Column("content", LargeBinary, nullable=False),
-    Column("details", LargeBinary),
-    Column("sequence", BigInteger, nullable=False),
-    # The attempt at an upstream that it came from.
-    Column("attempt_id", Text),
-    Column("created_at", Moment, nullable=False),
-    Column("updated_at", Moment),
-    CheckConstraint("status IN ('completed', 'incomplete')", name="status"),
-    UniqueConstraint("conversation_id", "sequence"),
     sqlite_autoincrement=True,
 )
 

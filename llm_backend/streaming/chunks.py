@@ -31,13 +31,22 @@ class _Chunks(ABC):
     `wants_usage`: whether the client asked for the usage chunk (the upstream is always asked for it).
     `model`: the name the client asked for, put into every chunk; None leaves the upstream's.
     `created`: Unix seconds, for chunks without; `new_id`: makes the part behind the prefix of an id that is missing.
+    `answer_id`: put into every chunk; None leaves the upstream's.
     """
 
     OBJECT: ClassVar[str]
     ID_PREFIX: ClassVar[str]
     ending: ClassVar[bytes] = DONE
 
-    def __init__(self, *, wants_usage: bool, model: str | None, created: int, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        *,
+        wants_usage: bool,
+        model: str | None,
+        created: int,
+        new_id: Callable[[], str],
+        answer_id: str | None = None,
+    ) -> None:
         self.usage: Json = None
         """The latest usage object as the upstream sent it; None where it sent none."""
         self.mould: Mould | None = None
@@ -47,7 +56,7 @@ class _Chunks(ABC):
         self._model = model
         self._created = created
         self._new_id = new_id
-        self._id: str | None = None
+        self._id = answer_id
         self._seen_model = ""
         self._choices: dict[int, _Choice] = {}
         self._usage_payload: bytes | None = None

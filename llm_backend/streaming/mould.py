@@ -37,10 +37,14 @@ class Cast(NamedTuple):
 class Mould:
     """The bytes around a text, and around the padding where there is one."""
 
-    __slots__ = ("_came", "_came_end", "_goes")
+    __slots__ = ("_came", "_came_end", "_goes", "field")
 
-    def __init__(self, came: Sequence[bytes], goes: Sequence[bytes]) -> None:
-        """`came`, `goes`: what stands before each and behind the last, as it comes and as the client gets it."""
+    def __init__(self, came: Sequence[bytes], goes: Sequence[bytes], field: str) -> None:
+        """`came`, `goes`: what stands before each and behind the last, as it comes and as the client gets it.
+
+        `field`: by which the events say their text.
+        """
+        self.field = field
         *self._came, self._came_end = came
         self._goes = None if goes == came else goes
 
@@ -107,7 +111,7 @@ def mould(data: bytes, admitted: Admitted, judge: Callable[[bytes], Admitted]) -
     (payload,) = retold.payloads
     if any(payload.count(mark) != 1 for mark in marks):
         return None
-    return Mould(_parted(frame(probe), marks), _parted(frame(payload), marks))
+    return Mould(_parted(frame(probe), marks), _parted(frame(payload), marks), said[0])
 
 
 def _around(data: bytes, field: str) -> list[bytes] | None:

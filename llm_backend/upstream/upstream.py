@@ -35,6 +35,8 @@ class Manner:
     """The field by which it lets itself be told how long an answer may be."""
     drains: bool = False
     """Whether an answer that its reader left is read to its end, and not cut."""
+    has_responses: bool = False
+    """Whether it answers `/responses`; else whoever asks for a response has a chat asked."""
 
 
 class Upstream:

@@ -146,11 +146,13 @@ def test_an_account_is_made_shown_and_changed_with_all_that_it_may_be() -> None:
     told(users, "create", "s1")
     made = told(
         accounts, "create", "alice", "--course", "Physics", "--budget", "10", "--budget-microusd", "5", "--renewal",
-        "month", "--carries-over", "--time-zone", "Europe/Berlin", "--fits", "--requests-per-minute", "1",
-        "--tokens-per-minute", "2", "--concurrent-requests", "3", "--user", "s1",
+        "month", "--carries-over", "--time-zone", "Europe/Berlin", "--fits", "--no-stores", "--retention-days", "0",
+        "--requests-per-minute", "1", "--tokens-per-minute", "2", "--concurrent-requests", "3", "--user", "s1",
     )  # fmt: skip
 
-    changed = told(accounts, "update", "alice", "--name", "Alice", "--budget", "none", "--no-fits")
+    changed = told(
+        accounts, "update", "alice", "--name", "Alice", "--budget", "none", "--no-fits", "--retention-days", "none"
+    )
 
     assert [made[name] for name in ("course", "token_limit", "microusd_limit", "renewal", "carries_over")] == [
         "Physics", 10, 5, "month", True,
@@ -159,6 +161,8 @@ def test_an_account_is_made_shown_and_changed_with_all_that_it_may_be() -> None:
     assert (changed["name"], changed["token_limit"], changed["fits"], changed["course"]) == (
         "Alice", None, False, "Physics",
     )  # fmt: skip
+    assert (made["stores"], made["retention_days"]) == (False, 0)
+    assert (changed["stores"], changed["retention_days"]) == (False, None)
     shown = told(accounts, "show", "Alice")
     assert shown == changed | {"users": ["s1"], "api_key": shown["api_key"]}
     assert ["course", "Physics"] in cells(run(accounts, "show", "Alice"))
@@ -192,7 +196,9 @@ def test_budgets_of_an_account_its_keys_and_models_are_made_and_removed() -> Non
     assert cells(run(accounts, "budgets", "alice"))[1] == [key, "0", "5", "0", "no", "limit", "never"]
 
 
-@pytest.mark.parametrize("wrong", [["--budget", "many"], ["--renewal", "year"], ["--requests-per-minute", "-1"]])
+@pytest.mark.parametrize(
+    "wrong", [["--budget", "many"], ["--retention-days", "-1"], ["--renewal", "year"], ["--requests-per-minute", "-1"]]
+)
 def test_what_no_account_may_be_is_refused_with_the_name_of_the_option(wrong: list[str]) -> None:
     result = run(accounts, "create", "alice", *wrong)
 

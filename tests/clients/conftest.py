@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,13 +25,24 @@ def toml() -> str:
     return ""
 
 
+@pytest.fixture(scope="module")
+def variables() -> dict[str, str]:
+    """The environment of the shared server; a module may have another one."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def shared_url(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The database of the shared server; a module may have others."""
+    return f"sqlite:///{shutil.copy(migrated_file, tmp_path_factory.mktemp('shared') / 'shared.db')}"
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shared(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory, toml: str) -> AsyncIterator[Running]:
+async def shared(
+    shared_url: str, tmp_path_factory: pytest.TempPathFactory, toml: str, variables: dict[str, Any]
+) -> AsyncIterator[Running]:
     """A server with the built-in echo model, for as long as the module's tests run."""
-    folder = tmp_path_factory.mktemp("shared")
-    file = folder / "shared.db"
-    shutil.copy(migrated_file, file)
-    async with serving(f"sqlite:///{file}", folder, toml=toml) as server:
+    async with serving(shared_url, tmp_path_factory.mktemp("home"), toml=toml, **variables) as server:
         yield server
 
 

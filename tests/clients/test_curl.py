@@ -158,3 +158,15 @@ async def test_the_options_of_a_page_from_elsewhere_are_granted(platform: Runnin
     assert printed.status in {200, 204}
     assert "access-control-allow-origin: *" in printed.head
     assert "x-stainless-retry-count" in printed.head
+
+
+async def test_a_lost_stream_is_read_on_behind_an_event(platform: Running) -> None:
+    words = ("-H", "content-type: application/json", "-H", "x-resumable: true", "-d", STREAMED)
+    whole = await curl(platform, "/v1/chat/completions", *words)
+    first, _, others = whole.body.partition("\n\n")
+
+    rest = await curl(platform, "/v1/chat/completions", *words, "-H", f"last-event-id: {first.split()[1]}")
+
+    assert (whole.status, rest.status) == (200, 200)
+    assert f"x-stream-id: {first.split()[1].lower().rpartition(':')[0]}" in whole.head
+    assert rest.body == others

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from tests.clients.interfaces import TOOLS, Body, gathered, says
+from tests.clients.interfaces import TOOLS, gathered, says
 from tests.databases import ON_SQLITE
-from tests.faulty import Cut, FaultyUpstream, completion
+from tests.faulty import FaultyUpstream, completion
 from tests.serving import Running
 
 SHARED = pytest.mark.asyncio(loop_scope="module")
@@ -188,99 +188,3 @@ async def test_nextchat_draws_and_speaks(session: aiohttp.ClientSession, platfor
 
     assert drawn.startswith(b"\x89PNG")
     assert sound.startswith(b"RIFF")
-
-
-def codex(text: str) -> Body:
-    """What Codex sends each turn: nothing is kept, all that was said comes again, what it thought is sealed."""
-    return {
-        "model": "gpt-5-codex",
-        "instructions": "Work on the code. " * 1_200,
-        "input": [
-            {"type": "message", "role": "developer", "content": [{"type": "input_text", "text": "Sandbox: on."}]},
-            {"type": "message", "role": "user", "content": [{"type": "input_text", "text": text}]},
-            {"type": "reasoning", "summary": [], "content": None, "encrypted_content": "gAAAAAB-sealed"},
-            {"type": "function_call", "name": "shell", "arguments": '{"command":["ls"]}', "call_id": "call_1"},
-            {"type": "function_call_output", "call_id": "call_1", "output": "a.py"},
-            {"type": "custom_tool_call", "name": "apply_patch", "input": "*** Begin Patch", "call_id": "call_2"},
-            {"type": "custom_tool_call_output", "call_id": "call_2", "output": "Done."},
-        ],
-        "tools": [
-            {"type": "function", "name": "shell", "strict": False, "parameters": {"type": "object", "properties": {}}},
-            {
-                "type": "custom",
-                "name": "apply_patch",
-                "description": "Changes files.",
-                "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "a"'},
-            },
-            {"type": "web_search", "external_web_access": False},
-        ],
-        "tool_choice": "auto",
-        "parallel_tool_calls": False,
-        "reasoning": {"effort": "medium", "summary": "auto"},
-        "store": False,
-        "stream": True,
-        "include": ["reasoning.encrypted_content"],
-        "prompt_cache_key": "0199a213-81c0-7800-8aa1-bbab2a035a53",
-        "client_metadata": {"x-codex-installation-id": "1"},
-    }
-
-
-RESPONSE: Body = {"id": "resp_1", "object": "response", "model": "gpt-5-codex", "status": "in_progress", "output": []}
-THOUGHT: Body = {"id": "rs_1", "type": "reasoning", "summary": [], "encrypted_content": "gAAAAAB-next"}
-USAGE: Body = {
-    "input_tokens": 70,
-    "input_tokens_details": {"cached_tokens": 60},
-    "output_tokens": 5,
-    "output_tokens_details": {"reasoning_tokens": 3},
-    "total_tokens": 75,
-}
-
-
-@ON_SQLITE
-async def test_codex_sends_all_that_was_said_and_gets_its_sealed_thoughts_back(
-    relaying: Running, upstream: FaultyUpstream
-) -> None:
-    told: list[Body] = [
-        {"type": "response.created", "sequence_number": 0, "response": RESPONSE},
-        {"type": "response.output_item.done", "sequence_number": 1, "output_index": 0, "item": THOUGHT},
-        {
-            "type": "response.completed",
-            "sequence_number": 2,
-            "response": RESPONSE | {"status": "completed", "output": [THOUGHT], "usage": USAGE},
-        },
-    ]
-    upstream.streams(*(f"event: {each['type']}\ndata: {json.dumps(each)}\n\n".encode() for each in told), Cut)
-    url = f"{relaying.base_url}/responses"
-    own = {"originator": "codex_cli_rs", "session_id": "0199a213", "accept": "text/event-stream"}
-    async with (
-        aiohttp.ClientSession(headers=relaying.headers) as client,
-        client.post(url, json=codex("Hi"), headers=own) as answer,
-    ):
-        text = await answer.text()
-
-    assert answer.status == 200, text
-    blocks = [block.split("\n") for block in text.strip().split("\n\n")]
-    assert [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in blocks] == [
-        (each["type"], each) for each in told
-    ]
-    assert upstream.requests[0].json == codex("Hi")
-    (record,) = await relaying.records()
-    assert (record.prompt_tokens, record.cached_tokens, record.completion_tokens) == (70, 60, 5)
-
-
-@SHARED
-async def test_n8n_lists_models_and_asks_for_responses(session: aiohttp.ClientSession, platform: Running) -> None:
-    async with session.get(f"{platform.base_url}/models") as answer:
-        listed = [model["id"] for model in (await answer.json())["data"]]
-    asked = {
-        "model": "echo",
-        "input": [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
-        "parallel_tool_calls": True,
-        "store": True,
-        "background": False,
-    }
-    async with session.post(f"{platform.base_url}/responses", json=asked) as answer:
-        output = (await answer.json())["output"]
-
-    assert "echo" in listed
-    assert [part["text"] for item in output for part in item["content"]] == ["Hi"]

@@ -96,8 +96,4 @@ async def test_pictures_sounds_and_judgements_come_whole_streamed_and_from_files
 async def test_objects_that_the_upstream_keeps_are_made_found_and_forgotten(platform: Running) -> None:
     await passed("objects", platform)
 
-
-async def test_responses_are_relayed_and_charged_whole_streamed_and_gone_on_with(platform: Running) -> None:
-    await passed("responses", platform)
-
-    assert await endings(platform) == {("completed", "reported", None): 8}
+    assert await platform.records() == []

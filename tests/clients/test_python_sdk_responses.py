@@ -1,4 +1,4 @@
-"""The official Python SDK, newest 3.x: responses, conversations that they go on with, and stored chats."""
+"""The official Python SDK, newest 3.x: responses."""
 
 import asyncio
 import json
@@ -10,7 +10,6 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.clients.test_python_sdk import says
 from tests.serving import Running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -62,28 +61,6 @@ async def test_a_response_calls_tools_and_follows_a_schema(client: AsyncOpenAI) 
     (call,) = (item for item in called.output if item.type == "function_call")
     assert json.loads(call.arguments) == {"city": "Paris"}
     assert parsed.output_parsed == Capital(country="Paris", city="Paris")
-
-
-async def test_a_conversation_is_kept_with_its_items(client: AsyncOpenAI) -> None:
-    conversation = await client.conversations.create(metadata={"topic": "trees"})
-    items: Any = [{"type": "message", "role": "user", "content": "one"}]
-    await client.conversations.items.create(conversation.id, items=items)
-    await client.responses.create(model="echo", input="two", conversation=conversation.id)
-
-    assert (await client.conversations.retrieve(conversation.id)).metadata == {"topic": "trees"}
-    assert len([item async for item in client.conversations.items.list(conversation.id)]) == 3
-    assert (await client.conversations.delete(conversation.id)).deleted
-
-
-async def test_a_chat_is_stored_listed_changed_and_forgotten(client: AsyncOpenAI) -> None:
-    chats = client.chat.completions
-    stored = await chats.create(model="echo", messages=says("keep this"), store=True, metadata={"topic": "trees"})
-    changed = await chats.update(stored.id, metadata={"topic": "clocks"})
-
-    assert [each.id async for each in chats.list()] == [stored.id]
-    assert changed.metadata == {"topic": "clocks"}
-    assert [message.content async for message in chats.messages.list(stored.id)] == ["keep this"]
-    assert (await chats.delete(stored.id)).deleted
 
 
 async def test_what_is_anothers_is_not_found(client: AsyncOpenAI, stranger: AsyncOpenAI) -> None:

@@ -31,7 +31,7 @@ def test_what_some_operation_takes_or_none_knows_may_stand_in(defaults: Json) ->
     [
         ({"temperature": "hot"}, "'temperature' must be"),
         ({"temperature": True}, "'temperature' must be"),
-        ({"stream_options": {"include_usage": 1}}, "'stream_options.include_usage' must be"),
+        ({"stream_options": {"include_obfuscation": 1}}, "'stream_options.include_obfuscation' must be"),
     ],
 )
 def test_what_no_operation_takes_is_refused_by_its_field(defaults: Json, said: str) -> None:

@@ -12,6 +12,7 @@ from llm_backend.contract.policy import read_policy
 from llm_backend.contract.schemas import Schemas
 from llm_backend.contract.validation import schemas_of
 from llm_backend.domain.errands import Errand
+from llm_backend.domain.naming import Named
 from llm_backend.errors import Json
 from llm_backend.resources import resource
 
@@ -58,6 +59,15 @@ def test_only_lists_that_everybody_shares_are_sifted() -> None:
     assert [each.kind for each in errand("listVectorStoreFiles").query if each.name == "after"] == [None]
 
 
+def test_what_is_kept_here_is_nothing_that_an_upstream_keeps() -> None:
+    served = next(each for each in in_turn(DOCUMENT) if each.id == "createConversationItems")
+    items = [{"type": "item_reference", "id": "msg_1"}, {"content": [{"file_id": "file-1"}]}]
+
+    named = list(Errands(DOCUMENT).of(served).naming.found({"items": items}))
+
+    assert named == [Named("items[1].content[0].file_id", "files", "file-1")]
+
+
 def test_what_an_answer_is_made_of_is_known() -> None:
     assert errand("downloadFile").gives == "binary"
     assert errand("deleteContainer").gives == "nothing"
@@ -95,7 +105,7 @@ def test_every_body_of_a_relayed_operation_can_be_validated() -> None:
     for name in with_bodies:
         schemas.compile(f"/named/{name}")
     assert [name for name in with_bodies if schemas.is_valid(f"/named/{name}", "no object")] == []
-    assert "createResponse" in with_bodies
+    assert "createVectorStore" in with_bodies
 
 
 def has_json(operation: Operation) -> bool:

@@ -44,6 +44,7 @@ def parameters(path: dict[str, Json] | None = None, **changes: Json) -> Paramete
         ("pageSize=3", {"page_size": 3}),
         ("ratio=0.5", {"ratio": 0.5}),
         ("ratio=-1e3", {"ratio": -1000.0}),
+        ("ratio=1e-300", {"ratio": 1e-300}),
         ("all=true", {"all": True}),
         ("all=false", {"all": False}),
         ("order=desc", {"order": "desc"}),

@@ -20,7 +20,7 @@ ADMIN = Author("admin", "req_1")
 async def furnished(
     parts: Parts, name: str = "alice", *, ended_for: tuple[str | None, ...] = ("s1", "s1", None)
 ) -> int:
-    """An account with a key, a user, a limit, one attempt for each of `ended_for`, a chat and a result: its number."""
+    """The number of an account with a key, user, limit, one attempt for each of `ended_for`, a chat and a result."""
     account, _ = await parts.accounts.create_with_key(name, parts.keys, ADMIN, token_limit=1000, course="Physics")
     await Users(parts.database, parts.clock).create(f"{name}-1", "Ann Onymous", account.id, ADMIN)
     async with parts.database.begin() as session:
@@ -67,6 +67,25 @@ async def running(database: Database, account_id: int, end_user: str | None) -> 
         await budgets.change_period(session, period.id, {"reserved_tokens": 5})
 
 
+def a_response(account_id: int, public_id: str) -> dict[str, Any]:
+    """The columns of an answer that was kept: its input is one item, and it has no output."""
+    return {
+        "public_id": public_id,
+        "account_id": account_id,
+        "kind": "response",
+        "is_stored": True,
+        "status": "completed",
+        "model": "gpt-5",
+        "first_sequence": 0,
+        "output_sequence": 1,
+        "end_sequence": 1,
+        "body": b'{"temperature": 1}',
+        "metadata": {"topic": "tides"},
+        "created_at": NOON,
+        "ended_at": NOON,
+    }
+
+
 async def rows(database: Database, table: str, *columns: str) -> list[tuple[Any, ...]]:
     """What a table holds, of these columns or all."""
     there = tables.metadata.tables[table]
@@ -94,9 +113,10 @@ async def _chat(database: Database, account_id: int, name: str) -> None:
             "created_at": NOON,
         }
         made = insert(tables.conversation).values(conversation).returning(tables.conversation.c.id)
+        conversation_id = (await session.execute(made)).scalar_one()
         item = {
             "public_id": f"msg_{name}",
-            "conversation_id": (await session.execute(made)).scalar_one(),
+            "conversation_id": conversation_id,
             "account_id": account_id,
             "kind": "message",
             "role": "user",
@@ -106,6 +126,10 @@ async def _chat(database: Database, account_id: int, name: str) -> None:
             "created_at": NOON,
         }
         await session.execute(insert(tables.item).values(item))
+        response = a_response(account_id, f"resp_{name}") | {"conversation_id": conversation_id}
+        made = insert(tables.response).values(response).returning(tables.response.c.id)
+        event = {"response_id": (await session.execute(made)).scalar_one(), "account_id": account_id}
+        await session.execute(insert(tables.response_event).values(event | {"first": 0, "last": 3, "frames": b"data"}))
         result = {
             "holder": f"account:{account_id}",
             "key_hash": name.encode(),

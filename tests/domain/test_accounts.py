@@ -56,6 +56,16 @@ async def test_what_is_no_name_is_refused(accounts: Accounts, name: str) -> None
         assert refused.value.param == "name"
 
 
+@pytest.mark.parametrize("days", [-1, 36_501])
+async def test_nothing_is_kept_for_less_than_no_day_or_more_than_a_century(accounts: Accounts, days: int) -> None:
+    account = await accounts.create("alice")
+
+    with pytest.raises(InvalidRequest, match="from 0 to 36500") as refused:
+        await accounts.update(account.id, {"retention_days": days})
+
+    assert refused.value.param == "retention_days"
+
+
 async def test_closing_frees_the_name_and_keeps_the_row(parts: Parts) -> None:
     first = await parts.accounts.create("alice")
     await parts.accounts.close(first.id)

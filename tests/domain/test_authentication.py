@@ -244,6 +244,14 @@ async def test_the_open_door_lets_everyone_in_as_one_account(parts: Parts) -> No
     assert [(caller.account_name, caller.key_id) for caller in callers] == [("open", None)]
 
 
+async def test_whether_anything_is_kept_for_the_account_is_known_of_whoever_asks(parts: Parts) -> None:
+    account, key = await parts.alice()
+    await parts.accounts.update(account.id, {"stores": False})
+    door = OpenDoor(await parts.accounts.find("alice"))
+
+    assert [(await way.account(key.text)).stores for way in (parts.authentication, door)] == [False, False]
+
+
 def admits(admin: AdminToken, token: str | None) -> bool:
     try:
         admin.check(token)

@@ -25,7 +25,9 @@ async def test_of_an_erased_account_the_books_stay_and_nothing_else(parts: Parts
 
     erased = await erasure.account(2, ADMIN)
 
-    assert erased == Erased(chats=1, items=1, keys=1, users=1, results=1, objects=1, events=1, names=3)
+    assert erased == Erased(
+        conversations=1, items=1, responses=1, keys=1, users=1, results=1, objects=1, events=1, names=3
+    )
     for table in set(tables.metadata.tables.values()) - {tables.account}:
         if "account_id" in table.c and table.name not in THE_BOOKS:
             assert [row for row in await rows(parts.database, table.name, "account_id") if row == (2,)] == []
@@ -42,7 +44,7 @@ async def test_of_an_erased_account_the_books_stay_and_nothing_else(parts: Parts
         "erase",
         "account",
         "2",
-        ["chats", "events", "items", "keys", "names", "objects", "results", "users"],
+        ["conversations", "events", "items", "keys", "names", "objects", "responses", "results", "users"],
     )
     # Of others, nothing went.
     assert (await parts.authentication.account(key.text)).account_name == "bob"

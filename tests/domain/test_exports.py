@@ -15,8 +15,9 @@ from llm_backend.storage.database import Database
 from llm_backend.storage.dumps import KINDS, LEFT_OUT, Scope
 from tests.clocks import SetClock
 from tests.databases import BOTH, ON_SQLITE, Lending
-from tests.domain.belongings import ADMIN, furnished, rows, running, violations
+from tests.domain.belongings import ADMIN, a_response, furnished, rows, running, violations
 from tests.domain.parts import Parts
+from tests.storage.records import NOON
 
 EVERYTHING = Scope()
 
@@ -99,6 +100,10 @@ async def test_ids_that_are_taken_change_and_whatever_refers_to_them_follows(
     owners = dict(await rows(other.database, "conversation", "public_id", "account_id"))
     assert owners == {"conv_someone": 1, "conv_bob": 2}
     assert await rows(other.database, "item", "conversation_id", "account_id") == [(1, 1), (2, 2)]
+    assert await rows(other.database, "response", "public_id", "conversation_id", "account_id") == [
+        ("resp_someone", 1, 1),
+        ("resp_bob", 2, 2),
+    ]
     await other.database.close()
 
 
@@ -113,6 +118,23 @@ async def test_what_is_there_already_is_named_and_nothing_is_changed(parts: Part
         await Imports(parts.database, SetClock()).bring(tmp_path / "file", ADMIN)
 
     assert await exported(parts.database, tmp_path / "after") == before
+
+
+async def test_an_answer_that_is_being_made_comes_in_for_the_sweep_to_end_and_is_not_begun_again(
+    parts: Parts, other_url: str, tmp_path: Path
+) -> None:
+    await parts.alice()
+    made_now = {"status": "queued", "owner": "somebody", "lease_until": NOON, "ended_at": None, "request": b"{}"}
+    async with parts.database.begin() as session:
+        await session.execute(tables.response.insert().values(a_response(1, "resp_1") | made_now))
+    await exported(parts.database, tmp_path / "file")
+    other = Database(other_url)
+
+    await Imports(other, SetClock()).bring(tmp_path / "file", ADMIN)
+
+    found = await rows(other, "response", "public_id", "status", "owner", "lease_until", "request", "metadata")
+    assert found == [("resp_1", "queued", "somebody", NOON, None, {"topic": "tides"})]
+    await other.close()
 
 
 async def test_a_file_is_brought_once(database: Database, tmp_path: Path) -> None:
@@ -162,7 +184,7 @@ async def test_one_account_goes_out_alone_and_can_come_in(parts: Parts, other_ur
     assert {line["row"].get("account_id", 2) for line in lines[1:-1]} == {2}
     assert kinds(lines) == {kind.name: 3 for kind in KINDS if "usage" in kind.name} | {
         "account": 1, "user": 1, "key": 1, "budget": 1, "budget_period": 1, "reservation": 3,
-        "conversation": 1, "item": 1, "upstream_object": 1, "audit_record": 3,
+        "conversation": 1, "item": 1, "response": 1, "upstream_object": 1, "audit_record": 3,
     }  # fmt: skip
     assert await rows(other, "account", "id", "name") == [(2, "bob")]
     assert await violations(other) == []

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.entries import Done, Granted, Void
+from llm_backend.domain.entries import Beside, Done, Granted, Void
 from llm_backend.errors import BudgetExhausted, Unauthenticated
 from llm_backend.storage import accounts
 from llm_backend.storage.accounts import Account
@@ -117,7 +117,7 @@ async def test_what_is_written_with_a_settlement_is_written_with_it_or_not_at_al
         raise ValueError("poisoned")
 
     with pytest.raises(ValueError, match="poisoned"):
-        await books.ledger.enter(books.settles(attempt)._replace(also=fails))
+        await books.ledger.enter(books.settles(attempt)._replace(beside=Beside(fails)))
 
     assert await books.sums() == (0, 10)
     async with database.reading() as session:

@@ -9,7 +9,6 @@ NAMING = Naming(
     ids={"file_id": "files", "file_ids": "files", "conversation": "conversations"},
     holders={"prompt": "prompts"},
     types={"item_reference": "items"},
-    untyped={"input": "items"},
     opaque=frozenset({"metadata"}),
 )
 
@@ -28,10 +27,7 @@ NAMING = Naming(
         ({"prompt": {"id": "p-1"}}, [Named("prompt.id", "prompts", "p-1")]),
         ({"input": [{"type": "item_reference", "id": "i-1"}]}, [Named("input[0].id", "items", "i-1")]),
         ({"input": [{"type": "message", "id": "i-1"}, {"type": ["item_reference"], "id": "i-1"}]}, []),
-        ({"input": [{"id": "i-1"}]}, [Named("input[0].id", "items", "i-1")]),
-        ({"input": [{"type": None, "id": "i-1", "content": None}]}, [Named("input[0].id", "items", "i-1")]),
-        ({"input": [{"role": "user", "id": "i-1", "content": ""}, {"id": None}, "i-1"]}, []),
-        ({"input": {"id": "i-1"}, "other": [{"id": "i-1"}]}, []),
+        ({"input": [{"id": "i-1"}, {"type": "item_reference", "id": None}]}, []),
         ({"metadata": {"file_id": "f-1"}}, []),
         ([{"file_id": "f-1"}], [Named("[0].file_id", "files", "f-1")]),
         ("file_id", []),

@@ -114,17 +114,14 @@ async def test_one_tenant_may_name_what_nobody_is_known_to_have_made(parts: Part
 
 
 async def test_what_an_answer_tells_piece_by_piece_is_known_at_once(ownership: Ownership) -> None:
-    places = {"id": "responses", "output[].id": "conversations.items", "item.id": "conversations.items"}
-    recording = Recording(ownership, ALICE, Makings(places))
+    recording = Recording(ownership, ALICE, Makings({"output[].file_id": "files", "item.file_id": "files"}))
 
     await recording("openai", {"type": "response.created", "response": {"id": "resp-1", "output": []}})
     await recording("openai", {"type": "response.output_text.delta", "delta": "Hello"})
-    await recording("openai", {"type": "response.output_item.done", "item": {"id": "rs-1"}})
-    await recording("openai", {"type": "response.output_item.done", "item": {"id": "file-b"}})
+    await recording("openai", {"type": "response.output_item.done", "item": {"file_id": "file-1"}})
+    await recording("openai", {"type": "response.output_item.done", "item": {"file_id": "file-b"}})
+    await recording("openai", {"type": "response.completed", "response": {"output": [{"file_id": "file-2"}]}})
 
-    items = [naming("resp-1", "responses"), naming("rs-1", "conversations.items")]
-    assert await ownership.where(ALICE, items) == "openai"
+    assert await ownership.own(ALICE, "openai", "files", ["file-1", "file-2", "file-b"]) == {"file-1", "file-2"}
     # What was somebody else's stays so, whoever repeats its id.
     assert await ownership.where(BOB, [naming("file-b")]) == "openai"
-    await ownership.forget(ALICE, "openai", "resp-1")
-    assert await ownership.own(ALICE, "openai", "conversations.items", ["rs-1"]) == set()

@@ -52,6 +52,24 @@ async def test_what_is_sent_is_what_would_be_sent_of_all(database: Database, for
             assert form.fitting(turns(read), NEW, None, sizes) == form.fitting(turns(said), NEW, None, sizes)
 
 
+async def test_what_was_added_in_parts_is_read_as_a_text_and_what_is_no_message_is_not(database: Database) -> None:
+    chat, said = await a_chat(database, 3)
+    parts = [{"type": "input_text", "text": "Be "}, {"type": "input_image", "image_url": "x"}, {"text": "kind"}]
+    usual = {"conversation_id": chat.id, "account_id": chat.account_id, "status": "completed", "created_at": NOW}
+    message = {"public_id": "msg_parts", "kind": "message", "role": "developer", "content": orjson.dumps(parts)}
+    call = {"public_id": "fc_1", "kind": "function_call", "role": None, "content": b"{}"}
+    async with database.begin() as session:
+        await items.add(session, [usual | call | {"sequence": 3}, usual | message | {"sequence": 4}])
+        await conversations.advance(session, chat.account_id, chat.id, 2)
+        found = await conversations.find(session, chat.account_id, CHAT, chat.id)
+    assert found is not None
+
+    async with database.reading() as session:
+        read = await recall(session, found, Messages(), None)
+
+    assert read == [*said, Line("system", "Be kind")]
+
+
 async def test_of_a_long_chat_no_more_is_read_than_some_of_what_does_not_fit(database: Database) -> None:
     chat, said = await a_chat(database, 2_000)
 

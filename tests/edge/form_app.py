@@ -30,6 +30,7 @@ from llm_backend.edge.signposts import Signposts
 from llm_backend.errors import Json, NotServed
 from llm_backend.upstream.client import HttpTransport
 from llm_backend.upstream.wire import Outbound
+from tests.edge.small_app import Requests
 
 FORM_LIMIT = 128 * 2**20
 JSON_LIMIT = 1_000
@@ -120,7 +121,7 @@ class FormApp:
             admission=admission,
             count=lambda _operation, _status: None,
         )
-        return Edge(Cors(guard, ()), admission, lambda: None, lambda: None)
+        return Edge(Cors(guard, ()), admission, Requests(lambda: None), lambda: None)
 
     def _others(self) -> dict[str, Bound]:
         return {"relayThing": bind(self.relayed), "createNothing": bind(self.nothing)}

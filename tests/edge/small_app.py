@@ -63,6 +63,19 @@ def _call() -> Call:
     return Call.of(scope)
 
 
+class Requests:
+    """Nothing is made but for requests; those `cut` ends."""
+
+    running, readers = 0, 0
+
+    def __init__(self, cut: Callable[[], None]) -> None:
+        self.cut = cut
+
+    def release(self) -> None:
+        """There is no reader."""
+        raise AssertionError
+
+
 @dataclass
 class Small:
     """The application, and what a test may hold or ask of it."""
@@ -75,7 +88,6 @@ class Small:
     release: asyncio.Event = field(default_factory=asyncio.Event)
     loop: asyncio.AbstractEventLoop | None = None
     departed: threading.Event = field(default_factory=threading.Event)
-    cuts: list[str] = field(default_factory=list)
     counted: list[tuple[str, int]] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
 
@@ -91,7 +103,7 @@ class Small:
             admission=admission,
             count=lambda operation, status: self.counted.append((operation, status)),
         )
-        return Edge(Cors(guard, self.origins), admission, self._cut, self.reload)
+        return Edge(Cors(guard, self.origins), admission, Requests(self.release.set), self.reload)
 
     @asynccontextmanager
     async def _lifespan(self, _app: object) -> AsyncIterator[None]:
@@ -106,10 +118,6 @@ class Small:
         """Let the streams end, from another thread."""
         assert self.loop is not None
         self.loop.call_soon_threadsafe(self.release.set)
-
-    def _cut(self) -> None:
-        self.cuts.append("cut")
-        self.release.set()
 
     def _find(self, name: str) -> Operation:
         operation: Operation = getattr(self, name)

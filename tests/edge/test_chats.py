@@ -26,6 +26,7 @@ def kept(role: str, details: Json, charged: tuple[int | None, int | None]) -> It
         details=None if details is None else orjson.dumps(details),
         sequence=0,
         attempt_id=None,
+        upstream_id=None,
         created_at=NOON,
         updated_at=NOON,
         prompt_tokens=charged[0],

@@ -6,6 +6,7 @@ import logging
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -28,9 +29,18 @@ idle_seconds = 1
 CANARY = "sk-upstream-canary-0123456789abcdef"
 
 
+@pytest.fixture(scope="module")
+def variables() -> dict[str, str]:
+    """What the environment of the module's server says besides; a module may say something."""
+    return {}
+
+
 @pytest.fixture(scope="module", params=BOTH[:1])
 def module_database(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, migrated_file: Path
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated_file: Path,
+    variables: dict[str, str],
 ) -> Iterator[str]:
     """A migrated database for the tests of one module; SQLite unless the module asks for both."""
     if request.param == "sqlite":
@@ -51,12 +61,12 @@ def toml() -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def relay(
-    module_database: str, tmp_path_factory: pytest.TempPathFactory, toml: str
+    module_database: str, tmp_path_factory: pytest.TempPathFactory, toml: str, variables: dict[str, str]
 ) -> AsyncIterator[tuple[Running, FaultyUpstream]]:
     folder = tmp_path_factory.mktemp("relay")
     async with FaultyUpstream() as upstream:
-        url = upstream.base_url
-        async with serving(module_database, folder, toml=toml, OPENAI_BASE_URL=url, OPENAI_API_KEY=CANARY) as running:
+        told: dict[str, Any] = {"OPENAI_BASE_URL": upstream.base_url, "OPENAI_API_KEY": CANARY, **variables}
+        async with serving(module_database, folder, toml=toml, **told) as running:
             yield running, upstream
 
 

@@ -11,6 +11,8 @@ import orjson
 from llm_backend.errors import Json
 from tests.serving import Running
 
+CHATS = "/v1/chat/completions"
+
 
 class Client:
     """One connection, with one request after another written as it is."""
@@ -31,9 +33,11 @@ class Client:
         return cls(*await asyncio.open_connection(sock=connection, limit=limit))
 
     @classmethod
-    async def asking(cls, running: Running, body: Json, *, receive_buffer: int | None = None) -> Self:
+    async def asking(
+        cls, running: Running, body: Json, *, path: str = CHATS, receive_buffer: int | None = None
+    ) -> Self:
         client = await cls.of(running, receive_buffer=receive_buffer)
-        client.writer.write(request(running, body))
+        client.writer.write(request(running, body, path))
         return client
 
     async def events(self, number: int) -> list[bytes]:
@@ -67,11 +71,11 @@ Leaving = Callable[[Client], None]
 WAYS = [Client.leaves, Client.is_reset]
 
 
-def request(running: Running, body: Json) -> bytes:
-    """A chat request to the byte."""
+def request(running: Running, body: Json, path: str = CHATS) -> bytes:
+    """A request to the byte."""
     content = orjson.dumps(body)
     lines = [
-        "POST /v1/chat/completions HTTP/1.1",
+        f"POST {path} HTTP/1.1",
         f"Host: 127.0.0.1:{running.port}",
         f"Authorization: Bearer {running.key}",
         "Content-Type: application/json",

@@ -116,7 +116,7 @@ async def test_a_file_that_is_locked_meanwhile_costs_the_client_nothing_and_the_
     # Rows 51 and 55
     goes_on = _holds(upstream, stream=stream)
     async with relaying(database_url, tmp_path, upstream) as running:
-        asking = asyncio.create_task(asked(running, stream=stream))
+        asking = asyncio.create_task(asked(running, HELLO | {"store": True}, stream=stream))
         await upstream.received()
         with locked(running):
             goes_on.set()
@@ -128,6 +128,10 @@ async def test_a_file_that_is_locked_meanwhile_costs_the_client_nothing_and_the_
         (record,) = await entered(running)
         assert is_paid(record)
         assert journaled(tmp_path) == []
+        async with running.database.reading() as session:
+            assert (await session.execute(text("SELECT attempt_id FROM response"))).scalars().all() == [
+                record.attempt_id
+            ]
 
 
 async def test_a_record_that_the_database_refuses_is_in_the_log_complete(
@@ -209,8 +213,8 @@ async def test_a_server_that_is_away_closes_the_door_before_anything_is_sent(
     database_url: str, tmp_path: Path, upstream: FaultyUpstream, *, is_silent: bool
 ) -> None:
     # Rows 50 and 53
-    async with _passage(database_url) as (passage, url), relaying(url, tmp_path, upstream) as running:
-        _away(passage, is_silent=is_silent)
+    async with passage_to(database_url) as (passage, url), relaying(url, tmp_path, upstream) as running:
+        away(passage, is_silent=is_silent)
         refused = await asked(running)
 
         assert is_refused(refused, "database_unavailable", "2")
@@ -226,10 +230,10 @@ async def test_a_server_that_goes_away_meanwhile_costs_the_client_nothing_and_th
 ) -> None:
     # Rows 51 and 53
     goes_on = _holds(upstream, stream=stream)
-    async with _passage(database_url) as (passage, url), relaying(url, tmp_path, upstream) as running:
+    async with passage_to(database_url) as (passage, url), relaying(url, tmp_path, upstream) as running:
         asking = asyncio.create_task(asked(running, stream=stream))
         await upstream.received()
-        _away(passage, is_silent=is_silent)
+        away(passage, is_silent=is_silent)
         goes_on.set()
         answer = await asking
         waiting = journaled(tmp_path)
@@ -269,7 +273,7 @@ def _holds(upstream: FaultyUpstream, *, stream: bool) -> asyncio.Event:
     return goes_on
 
 
-def _away(passage: Passage, *, is_silent: bool) -> None:
+def away(passage: Passage, *, is_silent: bool) -> None:
     if is_silent:
         passage.is_open.clear()
     else:
@@ -277,7 +281,7 @@ def _away(passage: Passage, *, is_silent: bool) -> None:
 
 
 @asynccontextmanager
-async def _passage(url: str) -> AsyncIterator[tuple[Passage, str]]:
+async def passage_to(url: str) -> AsyncIterator[tuple[Passage, str]]:
     async with Passage().listening() as passage:
         yield passage, url.replace(":5432", f":{passage.port}")
 

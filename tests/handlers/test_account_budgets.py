@@ -14,17 +14,21 @@ async def test_an_account_is_made_and_changed_with_all_that_its_budget_may_be(ad
     terms = ["2026-09-01", "2027-02-01", "2027-08-01"]
     made = await admin.account(
         "alice", budget=10, budget_microusd=5, renewal="term", terms=terms, carries_over=True,
-        time_zone="Europe/Berlin", fits=True, requests_per_minute=1, tokens_per_minute=2, concurrent_requests=3,
+        time_zone="Europe/Berlin", fits=True, stores=False, retention_days=30, requests_per_minute=1,
+        tokens_per_minute=2, concurrent_requests=3,
     )  # fmt: skip
 
-    changed = await admin.ask("PUT", f"/accounts/{made['id']}", {"renewal": "month", "tokens_per_minute": None})
+    changed = await admin.ask(
+        "PUT", f"/accounts/{made['id']}", {"renewal": "month", "tokens_per_minute": None, "retention_days": None}
+    )
 
     assert (made["budget"], made["budget_microusd"], made["renewal"], made["terms"]) == (10, 5, "term", terms)
     assert (made["carries_over"], made["time_zone"], made["fits"]) == (True, "Europe/Berlin", True)
+    assert (made["stores"], made["retention_days"]) == (False, 30)
     assert [made[f"{what}_per_minute"] for what in ("requests", "tokens")] == [1, 2]
     assert made["concurrent_requests"] == 3
     assert {name for name in made if made[name] != changed[name]} == {
-        "api_key", "updated_at", "renewal", "terms", "tokens_per_minute",
+        "api_key", "updated_at", "renewal", "terms", "tokens_per_minute", "retention_days",
     }  # fmt: skip
     assert (changed["renewal"], changed["terms"]) == ("month", None)
 
@@ -42,6 +46,9 @@ async def test_an_account_is_made_and_changed_with_all_that_its_budget_may_be(ad
         ({"requests_per_minute": 0}, "'requests_per_minute'"),
         ({"budget_microusd": -1}, "'budget_microusd'"),
         ({"fits": "yes"}, "'fits'"),
+        ({"stores": None}, "'stores'"),
+        ({"retention_days": -1}, "'retention_days'"),
+        ({"retention_days": 36_501}, "'retention_days'"),
     ],
 )
 async def test_what_no_budget_may_be_is_refused_and_nothing_is_made(admin: Admin, wrong: Json, field: str) -> None:

@@ -16,8 +16,8 @@ MOMENT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d")
 FIELDS = {"id", "created_at", "updated_at", "name", "users", "api_key", "budget", "course", "usage", "active"}
 BESIDE = {
     "budget_microusd": None, "usage_microusd": 0, "renewal": "never", "carries_over": False, "terms": None,
-    "time_zone": "UTC", "fits": False, "requests_per_minute": None, "tokens_per_minute": None,
-    "concurrent_requests": None,
+    "time_zone": "UTC", "fits": False, "stores": True, "retention_days": None, "requests_per_minute": None,
+    "tokens_per_minute": None, "concurrent_requests": None,
 }  # fmt: skip
 HELLO: Json = {"model": "echo", "messages": [{"role": "user", "content": "Hello there"}]}
 

@@ -57,8 +57,9 @@ async def test_an_erased_account_is_refused_at_once_and_its_books_are_in_order(a
     erased = await admin.ask("DELETE", f"/accounts/{asked.account_id}/data")
 
     assert erased == {
-        "chats": 0,
+        "conversations": 0,
         "items": 0,
+        "responses": 0,
         "keys": 1,
         "users": 0,
         "results": 0,

@@ -3,12 +3,13 @@
 import asyncio
 
 import httpx
+import orjson
 import pytest
 
 from llm_backend.errors import Json
 from tests.databases import ON_SQLITE
-from tests.faulty import FaultyUpstream
-from tests.handlers.relaying import client, made_file, other
+from tests.faulty import FaultyUpstream, completion
+from tests.handlers.relaying import JSON, client, made_file, other
 from tests.serving import Running
 
 __all__ = ["client", "other"]
@@ -209,7 +210,25 @@ async def test_a_client_that_leaves_a_file_is_not_read_for(client: httpx.AsyncCl
 
 
 @ON_SQLITE
-async def test_a_response_without_a_body_is_told_that_it_needs_a_model(client: httpx.AsyncClient) -> None:
-    answer = await client.post("/responses")
+async def test_a_chat_may_name_ones_own_files_only(
+    client: httpx.AsyncClient, other: httpx.AsyncClient, upstream: FaultyUpstream
+) -> None:
+    await made_file(client, upstream, "file-1")
+    upstream.forget()
+    upstream.answers(completion("Hello"))
+    content = [{"type": "text", "text": "Read."}, {"type": "file", "file": {"file_id": "file-1"}}]
+    body = {"model": "m", "messages": [{"role": "user", "content": content}]}
 
-    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "model")
+    own = await client.post("/chat/completions", json=body)
+    foreign = await other.post("/chat/completions", json=body)
+    spelt = await other.post("/chat/completions", content=spelt_out(body), headers=JSON)
+
+    assert own.status_code == 200
+    assert {answer.status_code for answer in (foreign, spelt)} == {404}
+    assert {answer.json()["error"]["param"] for answer in (foreign, spelt)} == {"messages[0].content[1].file.file_id"}
+    assert len(upstream.requests) == 1
+
+
+def spelt_out(body: Json) -> bytes:
+    """With a name written in such a way that it does not stand there."""
+    return orjson.dumps(body).replace(b"file_id", rb"file\u005fid")

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 import httpx
 
 from tests.databases import ON_SQLITE
-from tests.faulty import FaultyUpstream, completion
+from tests.faulty import FaultyUpstream
 from tests.handlers.relaying import USED, a_response
 from tests.serving import serving
 
@@ -57,7 +57,7 @@ async def test_what_is_relayed_counts_as_a_request(database_url: str, tmp_path: 
 async def test_what_is_made_at_one_upstream_stays_there(database_url: str, tmp_path: Path) -> None:
     async with FaultyUpstream() as first, FaultyUpstream() as second:
         toml = (
-            f'[upstreams.first]\nurl = "{first.base_url}"\nkey = "sk-1"\n'
+            f'[upstreams.first]\nurl = "{first.base_url}"\nkey = "sk-1"\nresponses = "native"\n'
             f'[upstreams.second]\nurl = "{second.base_url}"\nkey = "sk-2"\n'
             '[models.m]\nupstream = "first"\n[relay]\nupstream = "second"\n'
         )
@@ -71,32 +71,25 @@ async def test_what_is_made_at_one_upstream_stays_there(database_url: str, tmp_p
                 tool = {"type": "file_search", "vector_store_ids": ["vs_1"]}
                 apart = await client.post("/responses", json={"model": "m", "input": "Hello", "tools": [tool]})
                 await client.get("/vector_stores/vs_1")
-                await client.get("/responses/resp_1")
 
     assert (made.status_code, answered.status_code) == (200, 200)
     assert (apart.status_code, apart.json()["error"]["param"]) == (400, "model")
-    assert [request.path for request in first.requests] == ["/v1/responses", "/v1/responses/resp_1"]
+    assert [request.path for request in first.requests] == ["/v1/responses"]
     assert [request.path for request in second.requests] == ["/v1/vector_stores", "/v1/vector_stores/vs_1"]
 
 
 @ON_SQLITE
-async def test_stored_chats_are_listed_by_the_name_that_a_model_has_here(
+async def test_what_a_list_is_filtered_by_reaches_the_upstream(
     database_url: str, tmp_path: Path, upstream: FaultyUpstream
 ) -> None:
-    toml = '[models.ours]\nupstream_model = "theirs"\n'
-    upstream.answers(completion("Hello"))
+    toml = "[relay]\nunowned = true\nunmetered = ['fine_tuning']\n"
+    upstream.answers({"object": "list", "data": [], "has_more": False})
     base_url = upstream.base_url
     async with serving(database_url, tmp_path, toml=toml, OPENAI_BASE_URL=base_url, OPENAI_API_KEY="sk-1") as running:
         client = httpx.AsyncClient(base_url=running.base_url, headers=running.headers)
         async with client:
-            messages = [{"role": "user", "content": "Hello"}]
-            await client.post("/chat/completions", json={"model": "ours", "messages": messages, "store": True})
-            upstream.forget()
-            upstream.answers({"data": [{"id": completion("Hello")["id"]}], "has_more": False})
-            listed = await client.get("/chat/completions?model=ours&metadata[a]=b")
-            unknown = await client.get("/chat/completions?model=theirs")
+            listed = await client.get("/fine_tuning/jobs?limit=7&metadata[a]=b")
 
-    assert [each["id"] for each in listed.json()["data"]] == [completion("Hello")["id"]]
     [request] = upstream.requests
-    assert dict(parse_qsl(request.path.partition("?")[2])) == {"limit": "100", "model": "theirs", "metadata[a]": "b"}
-    assert unknown.status_code == 404
+    assert listed.json()["data"] == []
+    assert dict(parse_qsl(request.path.partition("?")[2])) == {"limit": "7", "metadata[a]": "b"}

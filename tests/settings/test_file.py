@@ -63,7 +63,9 @@ def test_the_example_file_is_accepted_as_it_is_and_with_every_line_alive(tmp_pat
     assert plain.upstream.name == "echo"
     assert plain.model_copy(update={"home": tmp_path}).timeouts == full.settings.timeouts
     named = {place[0] for place in full.origins}
-    assert set(Settings.model_fields) - named == {"openai_api_key", "openai_base_url", "upstream_allow_http"}
+    assert set(Settings.model_fields) - named == {
+        *("openai_api_key", "openai_base_url", "upstream_allow_http", "upstream_responses"),
+    }
 
 
 def test_unknown_keys_are_all_refused_with_the_nearest_known_one(load_file: Load) -> None:

@@ -38,7 +38,16 @@ def test_a_key_means_openai(load: Load) -> None:
 def test_a_base_url_alone_is_asked_without_a_key(load: Load) -> None:
     upstream = load(OPENAI_BASE_URL="http://localhost:11434/v1/").upstream
 
-    assert upstream == Upstream("openai", "http://localhost:11434/v1", None, allow_http=False)
+    assert upstream == Upstream("openai", "http://localhost:11434/v1", None, allow_http=False, responses="chat")
+
+
+def test_whether_it_answers_responses_may_be_said(load: Load) -> None:
+    assert load(OPENAI_BASE_URL="http://localhost:8001/v1", UPSTREAM_RESPONSES="native").upstream.responses == "native"
+
+
+@pytest.mark.parametrize("url", ["https://api.openai.com/v1", "https://eu.api.openai.com/v1", "echo"])
+def test_who_is_known_to_answer_responses_is_asked_for_them(load: Load, url: str) -> None:
+    assert load(OPENAI_BASE_URL=url, OPENAI_API_KEY="sk-canary-0001").upstream.responses == "native"
 
 
 def test_echo_may_be_named_although_a_key_is_set(load: Load) -> None:

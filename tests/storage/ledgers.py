@@ -19,6 +19,7 @@ from llm_backend.storage.tables import (
     idempotency_key,
     item,
     reservation,
+    response,
     usage_day,
 )
 from llm_backend.storage.usage import UsageRecord
@@ -147,6 +148,10 @@ async def _chat(session: AsyncSession) -> None:
         kept = {"conversation_id": 1, "account_id": ALICE, "kind": "message", "role": role, "status": "completed"}
         where = {"public_id": f"msg_{sequence}", "sequence": sequence, "attempt_id": SETTLED}
         await session.execute(insert(item).values(content=b'"Hi"', created_at=AN_HOUR_AGO, **kept, **where))
+    answer = {"public_id": "resp_1", "account_id": ALICE, "kind": "response", "is_stored": True, "status": "completed"}
+    where = {"conversation_id": 1, "first_sequence": 0, "output_sequence": 1, "end_sequence": 2}
+    told = {"model": "echo", "body": b"{}", "metadata": {}, "created_at": AN_HOUR_AGO, "ended_at": AN_HOUR_AGO}
+    await session.execute(insert(response).values(**answer, **where, **told))
     promise = {"holder": f"account:{ALICE}", "key_hash": b"1", "fingerprint": b"1", "request_id": "req_1"}
     ended = {"state": "done", "owner": "process", "lease_until": NOW, "created_at": NOW, "expires_at": NOW}
     await session.execute(insert(idempotency_key).values(**promise, **ended))

@@ -7,8 +7,12 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from benchmarks.filling import Amounts, fill
+from llm_backend.domain.accounts import Accounts
+from llm_backend.domain.clock import SystemClock
+from llm_backend.domain.conversations import Conversations
 from llm_backend.storage.database import Database
 from llm_backend.storage.invariants import violations
+from llm_backend.storage.items import Item
 from llm_backend.storage.tables import budget_period
 from tests.domain.booked import Books
 from tests.serving import serving
@@ -50,6 +54,35 @@ async def test_the_work_of_a_reservation_does_not_grow_with_the_periods_that_are
     many = await _reserving(Path(shutil.copy(migrated_file, tmp_path / "many.db")), periods=500)
 
     assert 0 < few <= many < few * MORE
+
+
+async def test_the_work_on_a_conversation_does_not_grow_with_its_items(migrated_file: Path, tmp_path: Path) -> None:
+    few = await _talking(Path(shutil.copy(migrated_file, tmp_path / "few.db")), items=100)
+    many = await _talking(Path(shutil.copy(migrated_file, tmp_path / "many.db")), items=10_000)
+
+    assert 0 < many < few * MORE
+
+
+async def _talking(file: Path, items: int) -> int:
+    """What SQLite works for pages of a conversation of so many items, from its end and in its middle."""
+    with watching() as watched:
+        database = Database(f"sqlite:///{file}")
+        account = await Accounts(database, SystemClock()).create("alice")
+        talks = Conversations(database, SystemClock())
+        talk = await talks.create(account.id, [], {})
+        kept: list[Item] = []
+        for _ in range(items // 100):
+            kept += await talks.add(account.id, talk.public_id, [{"role": "user", "content": "Hello"}] * 100)
+        watched.work.clear()
+        for newest_first in (True, False):
+            for after in (None, kept[50].public_id, kept[-50].public_id):
+                page = await talks.page(account.id, talk.public_id, newest_first=newest_first, after=after, limit=20)
+                assert len(page.items) == 20
+        await talks.item(account.id, talk.public_id, kept[50].public_id)
+        await talks.add(account.id, talk.public_id, [{"role": "user", "content": "Hello"}])
+        await talks.remove(account.id, talk.public_id, kept[50].public_id)
+        await database.close()
+    return watched.work[""]
 
 
 async def _reserving(file: Path, periods: int) -> int:

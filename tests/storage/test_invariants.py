@@ -18,6 +18,7 @@ from llm_backend.storage.tables import (
     budget_period,
     item,
     reservation,
+    response,
     usage_day,
     usage_record,
 )
@@ -54,6 +55,11 @@ def settled(**values: Any) -> ClauseElement:
 def held(attempt_id: str = SETTLED, **values: Any) -> ClauseElement:
     """A reservation, damaged."""
     return update(reservation).where(of(attempt_id)).values(**values)
+
+
+def answered(**values: Any) -> ClauseElement:
+    """A response that was kept, damaged."""
+    return update(response).values(**values)
 
 
 def a_charge(**different: Any) -> ClauseElement:
@@ -127,6 +133,12 @@ DAMAGES: dict[str, tuple[str, list[ClauseElement]]] = {
     "a message is lost": ("I8", [delete(item).where(item.c.sequence == 0)]),
     "a message is there twice": ("I8", [update(item).values(role="user")]),
     "a message is another account's": ("I8", [update(item).where(item.c.sequence == 0).values(account_id=BOB)]),
+    "a response begins nowhere": ("I8", [answered(first_sequence=None)]),
+    "a response ends before it begins": ("I8", [answered(output_sequence=2, end_sequence=1)]),
+    "a response answers nothing that was asked": ("I8", [answered(first_sequence=2)]),
+    "a response goes on behind its conversation": ("I8", [answered(end_sequence=3)]),
+    "a response is another account's": ("I8", [answered(account_id=BOB)]),
+    "a response is never ended": ("I3", [answered(status="in_progress", lease_until=NOW - timedelta(minutes=10))]),
     "an answer is unpaid": ("I9", [update(item).where(item.c.sequence == 0).values(attempt_id="unknown")]),
     "a promise is broken": (
         "I10",
@@ -200,6 +212,15 @@ async def test_what_is_wrong_is_told_with_its_numbers(database: Database) -> Non
 
     assert told.ids == {"period_id": WHOLE, "account_id": ALICE}
     assert told.text == ("period 1 of account 1 says 1 tokens and 5 micro-dollars used, its records sum up to 22 and 5")
+
+
+async def test_what_is_made_or_is_not_kept_needs_no_place_yet(database: Database) -> None:
+    await keep_a_sound_ledger(database)
+    ahead = NOW + timedelta(minutes=10)
+
+    for different in ({"status": "in_progress", "lease_until": ahead}, {"is_stored": False}, {"conversation_id": None}):
+        kept: dict[str, Any] = {"status": "completed", "lease_until": None, "is_stored": True, "conversation_id": 1}
+        assert await found(database, answered(end_sequence=9, **kept | different)) == [], different
 
 
 @pytest.mark.parametrize(

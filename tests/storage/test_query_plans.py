@@ -18,9 +18,10 @@ from llm_backend.storage.ledger_forecasts import Forecasts
 from llm_backend.storage.ledger_sums import LockedSums
 from llm_backend.storage.ledger_writes import PARTS, Together
 from llm_backend.storage.sought import Sought
+from llm_backend.storage.state_writes import state_writes
 from tests.databases import ON_POSTGRESQL
 from tests.serving import serving
-from tests.storage.busy import MODELS, ask_everything, keep_books
+from tests.storage.busy import MODELS, ask_everything, forget, keep_books, keep_responses
 from tests.storage.plans import complaints
 from tests.storage.watching import Watched, watching
 from tests.whole.access import world_on
@@ -44,6 +45,9 @@ MISSED_BY = {
     "ix_api_key_account_id_id": "listKeys",
     "ix_api_key_adopted": "createChatCompletion",
     "ix_item_account_id": "eraseAccount",
+    "ix_account_retention_days": "the retention",
+    "ix_response_events_until": "the retention",
+    "ix_response_account_id_created_at": "the retention",
 }
 """Indexes, and who would read through a table without them."""
 
@@ -55,6 +59,8 @@ async def watched(database_url: str, tmp_path: Path) -> Watched:
         async with serving(database_url, tmp_path, toml=MODELS) as running, world_on(running) as world:
             await ask_everything(world, seen)
             await keep_books(running.database, seen)
+            await keep_responses(running.database, seen)
+            await forget(running.database, seen)
     return seen
 
 
@@ -86,6 +92,7 @@ def put_together() -> Watched:
 async def test_each_statement_finds_its_rows_by_an_index(watched: Watched, database_url: str) -> None:
     wrong = await complaints(database_url, watched)
     hot = hot_ones(statements(is_sqlite=is_sqlite(database_url)))
+    hot += _hot_in(vars(state_writes(is_sqlite=is_sqlite(database_url))))
 
     # None is hot that nobody asked for here: its plan would not be known.
     assert {each.text for each in hot} - set(watched.statements) == set()

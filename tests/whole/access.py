@@ -30,7 +30,7 @@ GONE = ("a revoked key", "an expired key", "a key of a closed account")
 STRANGERS = ("nothing", "an unknown key", "garbage")
 IDENTITIES = (*ACCOUNTS, "administrator", *GONE, *STRANGERS)
 
-OWNED = frozenset({"chat_id", "key_id", "subject"})
+OWNED = frozenset({"chat_id", "completion_id", "conversation_id", "item_id", "key_id", "response_id", "subject"})
 """Parameters that name what one account has."""
 PUBLIC = frozenset({"account_id", "user_id", "target_id", "model", "asset"})
 """Parameters that name what is nobody's, or what only the administrator may name."""
@@ -60,7 +60,8 @@ class World:
         query = {each: self.own[each] for each in names(operation, "query") & {"account_id"}}
         if name in names(operation, "query"):
             query[name] = value
-        return await self.ask(who, good_request(operation, {**self.own, name: value}), **query)
+        named = {**self.own, name: value, f"{name} of {operation.id}": value}
+        return await self.ask(who, good_request(operation, named), **query)
 
     async def ask(self, who: str, request: GoodRequest, **query: str) -> httpx.Response:
         """The answer to `who`."""
@@ -106,7 +107,7 @@ async def world_on(running: Running) -> AsyncIterator[World]:
             "garbage": "Bearer é' OR 1=1 --".encode().hex(),
         }
         await running.quiet()
-        marks = (own["key_id"], "the owner", "owner-7", "secret of the owner")
+        marks = (own["key_id"], own["conversation_id"], "the owner", "owner-7", "secret of the owner")
         yield World(running, client, tokens, EXISTING | own, EXISTING | foreign, marks)
 
 
@@ -161,6 +162,11 @@ async def all_of(answers: Iterable[Any]) -> list[Any]:
     return await asyncio.gather(*answers)
 
 
+def says(text: str) -> Json:
+    """A message."""
+    return {"role": "user", "content": text}
+
+
 def _kept(columns: Any) -> list[Any]:
     return [column for column in columns if column.name != "last_used_on"]
 
@@ -170,26 +176,46 @@ class _Maker:
     client: httpx.AsyncClient
 
     async def account(self, name: str, code: str) -> tuple[str, dict[str, str]]:
-        """A key of a new account that has a user, a chat with messages and a budget of its key; and their ids."""
+        """A key of a new account that has a user, something of each kind that is kept, and a budget of its key."""
         user = await self.made("/api/users", {"code": code})
         made = await self.made("/api/accounts", {"name": name, "users": [user["id"]]})
         key: str = made["api_key"]
         chat = await self.made("/api/chats", {"name": f"chat of {name}"}, key)
         await self.made(f"/api/chats/{chat['id']}/messages", {"content": f"secret of {name}"}, key)
+        asked = {"model": "echo", "messages": [says(f"secret of {name}")], "store": True}
+        completion = await self.made("/v1/chat/completions", asked, key, status=200)
+        talk = await self.made("/v1/conversations", {"items": [says(f"secret of {name}")]}, key, status=200)
+        items = f"/v1/conversations/{talk['id']}/items"
+        said = await self.made(items, {"items": [says(f"secret of {name}")]}, key, status=200)
+        thought = {"model": "echo", "input": f"secret of {name}"}
+        second = await self.made("/v1/responses", thought, key, status=200)
+        # Only what was made in the background may be cancelled when it has ended.
+        first = await self.made("/v1/responses", thought | {"background": True}, key, status=200)
+        while not await self._has_ended(f"/v1/responses/{first['id']}", key):  # noqa: ASYNC110 (asked as clients ask)
+            await asyncio.sleep(0.01)
         budget = f"/api/accounts/{made['id']}/budgets/key:{public_id_of(key)}"
         await self.admin("PUT", budget, {"budget": 1_000_000})
         return key, {
             "account_id": str(made["id"]),
             "user_id": str(user["id"]),
             "chat_id": str(chat["id"]),
+            "completion_id": completion["id"],
+            "conversation_id": talk["id"],
+            "item_id": said["last_id"],
             "key_id": public_id_of(key),
+            "response_id": first["id"],
+            "response_id of deleteBetaResponse": second["id"],
             "subject": f"key:{public_id_of(key)}",
         }
 
-    async def made(self, path: str, body: Json, token: str = ADMIN_TOKEN) -> Json:
+    async def made(self, path: str, body: Json, token: str = ADMIN_TOKEN, status: int = 201) -> Json:
         answer = await self.client.post(path, json=body, headers=bearer(token))
-        assert answer.status_code == 201, answer.text
+        assert answer.status_code == status, answer.text
         return answer.json()
+
+    async def _has_ended(self, path: str, token: str) -> bool:
+        answer = await self.client.get(path, headers=bearer(token))
+        return answer.json()["status"] not in {"queued", "in_progress"}
 
     async def admin(self, method: str, path: str, body: Json = None) -> None:
         answer = await self.client.request(method, path, json=body, headers=bearer(ADMIN_TOKEN))

@@ -24,7 +24,17 @@ BODIES: dict[str, Json] = {
     "updateAccount": {"course": "Physics"},
     "createUser": {"code": "somebody"},
     "createChat": {"name": "homework"},
+    "createResponse": {"model": "echo", "input": "Hello"},
+    "createBetaResponse": {"model": "echo", "input": "Hello"},
+    "compactResponse": {"model": "echo", "input": "Hello"},
+    "compactBetaResponse": {"model": "echo", "input": "Hello"},
+    "countResponseInputTokens": {"model": "echo", "input": "Hello"},
+    "countBetaResponseInputTokens": {"model": "echo", "input": "Hello"},
+    "createConversation": {"items": HELLO},
+    "createConversationItems": {"items": HELLO},
+    "updateConversation": {"metadata": {"topic": "trees"}},
     "askChat": {"content": "Hello"},
+    "updateChatCompletion": {"metadata": {"topic": "greeting"}},
 }
 """Of the served operations that take one."""
 PICTURE = {"image": ("square.png", b"\x89PNG\r\n" + bytes(64), "image/png")}
@@ -38,7 +48,10 @@ FORMS: dict[str, dict[str, Any]] = {
 """Of those that take a form."""
 EXISTING = {"model": "echo", "asset": "swagger-ui.css", "account_id": "1", "subject": "account"}
 """What paths name, where nothing else is said."""
-ENDS = ("rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount")
+ENDS = (
+    "deleteChatCompletion", "deleteConversationItem", "deleteConversation", "deleteResponse", "deleteBetaResponse",
+    "rotateKey", "revokeKey", "deleteAccount", "eraseUser", "eraseAccount",
+)  # fmt: skip
 """What takes away that which others ask for, in an order in which each finds what it needs."""
 
 
@@ -63,12 +76,13 @@ def in_order(served: list[Operation]) -> list[Operation]:
 
 
 def good_request(operation: Operation, existing: Mapping[str, str] = EXISTING) -> GoodRequest:
-    """A request of the operation that names what exists."""
+    """A request of the operation that names what exists: `response_id of deleteResponse` is for that one alone."""
     path = operation.path
     for parameter in operation.parameters:
         if parameter["in"] == "path":
-            value = existing.get(parameter["name"]) or _value(parameter["schema"])
-            path = path.replace(f"{{{parameter['name']}}}", value)
+            name = parameter["name"]
+            value = existing.get(f"{name} of {operation.id}") or existing.get(name) or _value(parameter["schema"])
+            path = path.replace(f"{{{name}}}", value)
     media = operation.fields.get("requestBody", {}).get("content", {})
     if not media:
         return GoodRequest(operation.method, path)

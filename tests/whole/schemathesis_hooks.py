@@ -12,9 +12,15 @@ from llm_backend.contract.documents import resolve
 from llm_backend.contract.operations import operations
 from llm_backend.errors import Json
 
-MODELS = {
+MODELS: dict[str, list[str | None]] = {
     "createChatCompletion": ["echo", "echo-reasoning"],
     "createCompletion": ["echo", "echo-reasoning"],
+    "createResponse": ["echo", "echo-reasoning"],
+    "createBetaResponse": ["echo", "echo-reasoning"],
+    "compactResponse": ["echo", "echo-reasoning"],
+    "compactBetaResponse": ["echo", "echo-reasoning"],
+    "countResponseInputTokens": ["echo", "echo-reasoning"],
+    "countBetaResponseInputTokens": ["echo", "echo-reasoning"],
     "createEmbedding": ["echo", "echo-reasoning"],
     "createModeration": ["echo-moderation", None],
     "createImage": ["echo-image", None],
@@ -35,14 +41,18 @@ REFUSED = "REFUSED"
 def before_load_schema(_context: HookContext, document: Json) -> None:
     """What the document says less of than there is, or says otherwise than schemathesis reads it.
 
-    Models: those that exist, as of others nothing but the upstream's 404 can be learned. Forms: what texts can
-    say. Streams: OpenAI's document, and so ours, gives the payload of `data`, where schemathesis expects the event
-    around it.
+    Models: those that exist, as of others nothing but the upstream's 404 can be learned; a response has to name one,
+    also where a prompt of the upstream's would. Forms: what texts can say. Streams: OpenAI's document, and so ours,
+    gives the payload of `data`, where schemathesis expects the event around it.
     """
     for operation in operations(document):
         asked = operation.fields.get("requestBody", {}).get("content", {})
         for content in asked.values() if operation.id in MODELS else ():
-            resolve(document, content["schema"])["properties"]["model"] = {"enum": MODELS[operation.id]}
+            schema = resolve(document, content["schema"])
+            schema["properties"]["model"] = {"enum": MODELS[operation.id]}
+            if operation.path.startswith("/v1/responses"):
+                schema["required"] = sorted({*schema.get("required", ()), "model"})
+                operation.fields["requestBody"]["required"] = True
         if FORM in asked:
             asked[FORM] = asked[FORM] | {"schema": _of_form(document, asked[FORM]["schema"])}
         content = operation.fields["responses"].get("200", {}).get("content", {})
@@ -56,6 +66,12 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
     if case.path.startswith("/api/") or case.operation.definition.raw["x-fate"] != "served":
         return  # a name that is taken, an account that is closed, an object that is nobody's: no upstream is asked
     if response.status_code == 400 and case.meta and case.meta.generation.mode is GenerationMode.POSITIVE:
+        if response.json()["error"]["code"] == "mutually_exclusive_parameters":
+            return  # a response goes on from another or from a conversation, which no schema of properties says
+        if response.json()["error"]["param"] == "stream" and case.method == "GET":
+            return  # events are kept of what streamed, or was made in the background
+        if "/cancel" in case.path and response.json()["error"]["param"] == "response_id":
+            return  # what has ended is not cancelled, which depends on what was made
         with Path(os.environ[REFUSED]).open("a") as file:
             file.write(f"{response.headers['x-request-id'][0]} {case.method} {case.path} {response.text}\n")
 
@@ -64,11 +80,27 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
 def filter_body(context: HookContext, body: Json) -> bool:
     """No integer beyond 64 bits: the reader refuses them anywhere (I-JSON), which no schema of open objects can say.
 
-    And no field of a form whose name cannot be read: its head is refused before any schema is asked.
+    And no field of a form whose name cannot be read: its head is refused before any schema is asked. No item with the
+    id of a provider, which a conversation has once, nor with an id, a content, and no type that tells what it is.
     """
     takes_form = context.operation is not None and FORM in context.operation.definition.raw["requestBody"]["content"]
     is_readable = not (takes_form and isinstance(body, dict)) or all(name and name.isprintable() for name in body)
+    if context.operation is not None and context.operation.path.startswith("/v1/conversations") and _is_bound(body):
+        return False
     return is_readable and all(-(2**63) <= number < 2**63 for number in _integers(body))
+
+
+@schemathesis.hook
+def filter_query(_context: HookContext, query: Json) -> bool:
+    """No integer beyond 64 bits here either."""
+    return all(-(2**63) <= number < 2**63 for number in _integers(query))
+
+
+def _is_bound(body: Json) -> bool:
+    items = body.get("items") if isinstance(body, dict) else None
+    named = [each for each in items or () if isinstance(each, dict) and "id" in each] if isinstance(items, list) else []
+    untold = any(each.get("type") is None and "content" in each for each in named)
+    return untold or any(each.get("type") in ("reasoning", "compaction") for each in named)
 
 
 def _of_form(document: Json, schema: Json) -> Json:

@@ -15,7 +15,15 @@ from tests.whole.good_requests import BODIES, EXISTING, bearer, every_operation,
 from tests.whole.standing import ADMIN_TOKEN
 
 SERVED = [operation for operation in every_operation() if operation.is_served]
-MISSING = {"chat_id": "9007199254740991", "key_id": "0" * 12, "subject": "key:" + "0" * 12}
+MISSING = {
+    "chat_id": "9007199254740991",
+    "completion_id": "chatcmpl-missing",
+    "conversation_id": "conv_" + "0" * 27,
+    "item_id": "msg_" + "0" * 27,
+    "key_id": "0" * 12,
+    "response_id": "resp_missing",
+    "subject": "key:" + "0" * 12,
+}
 THERE = EXISTING | {"chat_id": "1", "key_id": "0" * 12}
 ASSIGNED: dict[str, Json] = {"role": "admin", "account_id": 1, "used_tokens": 0, "id": 1}
 """What no client may set, unless the operation is for that."""

@@ -35,6 +35,7 @@ MADE_UP = re.compile(
     rb"|(?<=[-_.])(?=[a-z_]*[0-9A-Z])[A-Za-z0-9_+=/-]{12,}"  # ids and keys
     rb"|(?<=[\":])[A-Za-z0-9]{12}(?=\")|(?<=\xe2\x80\xa6)[A-Za-z0-9]{4}"  # of keys, their public ids and their ends
     rb'|(?<=digest":")[^"]+|(?<=last4":")[^"]+|(?<=sha256":")[^"]+|(?<=details":")[^"]+'
+    rb'|(?<=encrypted_content":")[^"]+'
     rb"|(?<=try again in )[0-9hms.]+s\b"  # how long
     rb"|\d{10}(?!\d)|\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?"  # moments
 )

@@ -8,7 +8,9 @@ import pytest
 from llm_backend.contract.operations import Operation
 from llm_backend.domain.keys import public_id_of
 from tests.whole.good_requests import (
+    BODIES,
     EXISTING,
+    HELLO,
     bearer,
     every_operation,
     good_request,
@@ -106,11 +108,23 @@ def test_what_is_served_answers_a_good_request(client: httpx.Client, every: list
     made = client.post("/api/accounts", json={"name": "passing"}, headers=ADMIN).json()
     user = client.post("/api/users", json={"code": "passing"}, headers=ADMIN).json()
     chat = client.post("/api/chats", json={"name": "homework"}, headers=bearer(made["api_key"])).json()
+    body = BODIES["createChatCompletion"] | {"store": True}
+    kept = client.post("/v1/chat/completions", json=body).json()
+    talk = client.post("/v1/conversations", json={"items": HELLO}).json()["id"]
+    said = client.get(f"/v1/conversations/{talk}/items").json()
+    second = client.post("/v1/responses", json=BODIES["createResponse"]).json()["id"]
+    # Only what was made in the background may be cancelled when it has ended.
+    first = client.post("/v1/responses", json=BODIES["createResponse"] | {"background": True}).json()["id"]
     existing = EXISTING | {
+        "conversation_id": talk,
+        "item_id": said["last_id"],
         "account_id": str(made["id"]),
         "user_id": str(user["id"]),
         "key_id": public_id_of(made["api_key"]),
         "chat_id": str(chat["id"]),
+        "completion_id": kept["id"],
+        "response_id": first,
+        "response_id of deleteBetaResponse": second,
     }
     tokens = {
         operation.id: ADMIN_TOKEN if is_for_admin(operation) else made["api_key"]

@@ -18,6 +18,11 @@ HELLO = {"model": "echo", "messages": [{"role": "user", "content": "Hello"}]}
 REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "a whole answer": ("POST", "/v1/chat/completions", {"json": HELLO}),
     "a stream": ("POST", "/v1/chat/completions", {"json": HELLO | {"stream": True}}),
+    "a resumable stream": (
+        "POST",
+        "/v1/chat/completions",
+        {"json": HELLO | {"stream": True}, "headers": {"x-resumable": "true"}},
+    ),
     "a model": ("GET", "/v1/models/echo", {}),
     "chats": ("GET", "/api/chats", {}),
     "a refused body": ("POST", "/v1/chat/completions", {"json": {"model": "echo"}}),

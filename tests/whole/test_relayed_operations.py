@@ -20,7 +20,6 @@ from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.errands import Errand
 from llm_backend.domain.key_text import make_key, public_id_of
 from llm_backend.errors import Json
-from llm_backend.handlers.relayed import METERED
 from llm_backend.resources import resource
 from llm_backend.storage.upstream_objects import UpstreamObject
 from tests.faulty import FaultyUpstream
@@ -63,9 +62,8 @@ class Case:
 
     @property
     def body(self) -> Json:
-        """The smallest JSON body, which names a model where that is what is charged; None where it takes none."""
-        body = body_of(DOCUMENT, self.operation, OWN)
-        return body | {"model": "m"} if (self.errand.method, self.errand.path) in METERED else body
+        """The smallest JSON body; None where it takes none."""
+        return body_of(DOCUMENT, self.operation, OWN)
 
     @property
     def answer(self) -> Json:

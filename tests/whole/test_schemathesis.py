@@ -16,6 +16,7 @@ import pytest
 
 from llm_backend.contract.operations import operations
 from llm_backend.errors import Json
+from tests.whole.good_requests import BODIES, HELLO
 from tests.whole.standing import ADMIN_TOKEN, SECRET_KEY, Standing, environment, told
 
 IS_WHOLE = os.environ.get("PROOF") == "1"
@@ -49,7 +50,29 @@ parameters = {{ account_id = {account}, key_id = "{key_id}", chat_id = {chat} }}
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404]
 [[operations]]
-include-operation-id = ["createChatCompletion", "createImageEdit", "createSpeech"]
+include-path-regex = "^/v1/conversations"
+parameters = {{ conversation_id = "{talk}", item_id = "{said}", after = "{said}" }}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 404]
+[[operations]]
+include-path-regex = "^/v1/chat/completions"
+parameters = {{ completion_id = "{kept}" }}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 404]
+[[operations]]
+include-path-regex = "^/v1/responses"
+parameters = {{ response_id = "{answered}" }}
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", 400, 404]
+[[operations]]
+include-operation-id = "createBetaResponse"
+generation.mode = "positive"
+phases.coverage.enabled = false
+[[operations]]
+include-path-regex = "^/v1/responses/(compact|input_tokens)"
+phases.coverage.enabled = false
+[[operations]]
+include-operation-id = ["createImageEdit", "createSpeech"]
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 400, 404]
 [[operations]]
@@ -73,7 +96,13 @@ negative_data_rejection.enabled = false
 
 Below `/api`, what is valid may be refused by what is there already: names are taken, and what was just deleted is gone.
 
-A message may name a sound, speech a voice, and an edit a file, that was made before, and none was.
+A message may name a sound, speech a voice, and an edit a file, that was made before, and none was. A list may begin
+behind what never was, an item refer to it, and what was just deleted is gone.
+
+What the beta is given differs by a few types of items: what is wrong with a request for a response is asked without it.
+
+What is made short, or counted, is what a response is given, which is gone through once. Their paths could be ids of
+responses as well, so that more methods are allowed there than theirs.
 
 What is valid may be a 400 if it was the upstream that gave it; the test looks that up, as schemathesis cannot. What is
 relayed names objects that do not exist, and its answers are the upstream's; what is not served is not validated.
@@ -101,7 +130,8 @@ def test_every_check_of_schemathesis_passes_on_every_operation(server: Standing,
     # What was deleted, erased or rotated by one request is refused to the next, as are names that are taken; and the
     # upstream edits no picture that is none, and speaks with no voice that it does not have.
     warnings = [(name, warning) for name, found in report["warnings"].items() for warning in found]
-    gone = ("/api/account", "/api/users/", "/v1/images/edits", "/v1/audio/speech")
+    deleted = ("/api/account", "/api/users/", "/v1/chat/completions/{", "/v1/conversations", "/v1/responses")
+    gone = (*deleted, "/v1/images/edits", "/v1/audio/speech")
     ours = [(name, warning) for name, warning in warnings if warning in served]
     assert [(name, warning) for name, warning in ours if not any(path in warning for path in gone)] == []
     assert refused_by_us(server, tmp_path) == []
@@ -123,6 +153,10 @@ def examined(server: Standing, folder: Path, seed: int) -> tuple[int, str, Json]
     made = told(server.folder, "accounts", "create", f"examined {seed}", SECRET_KEY=SECRET_KEY)
     with httpx.Client(base_url=server.root, headers={"authorization": f"Bearer {server.key}"}) as client:
         chat: Json = client.post("/api/chats", json={"name": "examined"}).json()
+        kept: Json = client.post("/v1/chat/completions", json=BODIES["createChatCompletion"] | {"store": True}).json()
+        answered: Json = client.post("/v1/responses", json=BODIES["createResponse"]).json()
+        talk: Json = client.post("/v1/conversations", json={"items": HELLO}).json()
+        said: Json = client.get(f"/v1/conversations/{talk['id']}/items").json()
     configuration, report = folder / "schemathesis.toml", folder / "report.json"
     configuration.write_text(
         CONFIGURATION.format(
@@ -132,6 +166,10 @@ def examined(server: Standing, folder: Path, seed: int) -> tuple[int, str, Json]
             account=made["id"],
             key_id=made["key_id"],
             chat=chat["id"],
+            kept=kept["id"],
+            answered=answered["id"],
+            talk=talk["id"],
+            said=said["last_id"],
             cases=CASES,
             relayed=RELAYED_CASES,
             unserved=UNSERVED_CASES,

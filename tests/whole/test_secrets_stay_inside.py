@@ -36,8 +36,8 @@ WRONG = [
 ]
 
 
-UNTOUCHED = {"conversation", "item", "webhook_event"}
-"""Tables of what does not happen here: chats are kept on purpose, and nobody passes a soft limit."""
+UNTOUCHED = {"conversation", "item", "response", "response_event", "webhook_event"}
+"""Tables of what does not happen here: what is said is kept on purpose, and nobody passes a soft limit."""
 
 
 @dataclass
@@ -96,10 +96,9 @@ async def everything_happens(scene: Scene) -> None:
         scene.upstream.answers(error(f"Incorrect API key provided: {UPSTREAM_KEY}."), status=status)
         await scene.chat(HELLO | {"stream": status == 401})
     scene.upstream.forget()
-    scene.upstream.answers({"id": "conv_1", "object": "conversation", "created_at": 1, "metadata": {}})
-    said = {"items": [{"type": "message", "role": "user", "content": PROMPT}]}
+    scene.upstream.answers({"id": "vs_1", "object": "vector_store", "created_at": 1, "metadata": {}})
     headers = scene.server.headers
-    scene.answers.append(await scene.client.post("/v1/conversations", json=said, headers=headers))
+    scene.answers.append(await scene.client.post("/v1/vector_stores", json={"name": PROMPT}, headers=headers))
     scene.upstream.raw(b"HTTP/1.1 500 Told\r\ncontent-type: text/html\r\n\r\n" + UPSTREAM_KEY.encode())
     await scene.chat()
     for body in WRONG:

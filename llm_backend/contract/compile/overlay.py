@@ -16,8 +16,8 @@ from llm_backend.contract.policy import read_yaml
 from llm_backend.errors import Json
 
 SECTIONS = {
-    "alsoAnswered", "alsoJson", "answers", "binary", "events", "openEnums", "openUnions", "operationIds", "optional",
-    "pages", "pathParameters",
+    "alsoAnswered", "alsoJson", "answers", "binary", "events", "notTaken", "openEnums", "openUnions", "operationIds",
+    "optional", "pages", "pathParameters",
 }  # fmt: skip
 
 
@@ -88,21 +88,38 @@ class Overlay:
             self._properties(requests, "openEnums", name, partial(opened, components=components))
         for name in self.exceptions["openUnions"]:
             self._properties(requests, "openUnions", name, partial(with_other_types, components=components))
+        for operation, rules in self.exceptions["notTaken"].items():
+            for body in bodies(paths, components, operation):
+                self._narrow(operation, body, rules, components)
+        self._limit(paths, components, requests)
+        self._widen(components)
+        self._check()
+
+    def _narrow(self, operation: str, body: Json, rules: Json, components: dict[str, Json]) -> None:
+        for name in rules.keys() & body["properties"].keys():
+            changed = without_types(body["properties"][name], rules[name], components)
+            if changed != body["properties"][name]:
+                body["properties"][name] = changed
+                self.used.add(f"notTaken {operation}")
+
+    def _limit(self, paths: Json, components: dict[str, Json], requests: dict[str, Json]) -> None:
         for name, rule in self.limits["everywhere"].items():
             self._properties(requests, "everywhere", name, partial(bounded, rule=rule, components=components))
         for operation, rules in self.limits["operations"].items():
             for body in bodies(paths, components, operation):
                 for name, rule in rules.items():
                     self._bound(f"{operation}.{name}", body, name, rule, components)
-        self._widen(components)
-        self._check()
+        for operation, rules in self.limits["queries"].items():
+            for parameter in parameters(paths, operation):
+                self._bound_parameter(operation, parameter, rules, components)
 
     def _widen(self, components: dict[str, Json]) -> None:
         """Let properties of answers hold what the package does not say of them."""
-        for component in self.exceptions["alsoAnswered"].keys() & components.keys():
-            others = self._used("alsoAnswered", component, self.exceptions["alsoAnswered"][component])
-            known = components[component]["properties"]
-            known |= {name: union([known[name], other]) for name, other in others.items()}
+        for pattern, others in self.exceptions["alsoAnswered"].items():
+            for component in [each for each in components if fnmatchcase(each, pattern)]:
+                known = components[component].get("properties", {})
+                there = self._used("alsoAnswered", pattern, others.keys() & known.keys())
+                known |= {name: union([known[name], others[name]]) for name in sorted(there)}
 
     def _used(self, section: str, key: str, value: Any) -> Any:
         if value:
@@ -136,14 +153,22 @@ class Overlay:
                 body["properties"][name] = changed
                 self.used.add(f"operations {label}")
 
+    def _bound_parameter(self, operation: str, parameter: Json, rules: Json, components: dict[str, Json]) -> None:
+        name = parameter["name"]
+        changed = bounded(parameter["schema"], rules.get(name, {}), components)
+        if changed != parameter["schema"]:
+            parameter["schema"] = changed
+            self.used.add(f"queries {operation}.{name}")
+
     def _check(self) -> None:
         wanted = {f"optional {rule}" for rule in self.exceptions["optional"]}
         wanted |= {f"operationIds {key}" for key in self.ids}
         for section in SECTIONS - {"operationIds", "optional", "pathParameters"}:
             wanted |= {f"{section} {key}" for key in self.exceptions[section]}
         wanted |= {f"everywhere {name}" for name in self.limits["everywhere"]}
-        for operation, rules in self.limits["operations"].items():
-            wanted |= {f"operations {operation}.{name}" for name in rules}
+        for section in ("operations", "queries"):
+            for operation, rules in self.limits[section].items():
+                wanted |= {f"{section} {operation}.{name}" for name in rules}
         if self.strict and (unused := sorted(wanted - self.used)):
             raise CompileError(f"these rules of the overlay or of the limits match nothing: {unused}")
 
@@ -176,6 +201,13 @@ def bodies(paths: Json, components: dict[str, Json], operation_id: str) -> list[
     return []
 
 
+def parameters(paths: Json, operation_id: str) -> list[Json]:
+    """Those of an operation's query."""
+    every = (operation for item in paths.values() for operation in item.values())
+    found = [each for each in every if each["operationId"] == operation_id]
+    return [each for operation in found for each in operation.get("parameters", ()) if each["in"] == "query"]
+
+
 def flat(schema: Json, components: dict[str, Json]) -> list[Json]:
     """The branches of a union, references followed."""
     found = []
@@ -202,6 +234,20 @@ def opened(schema: Json, components: dict[str, Json]) -> Json:
             else:
                 changed.append(target)
     return union(changed)
+
+
+def without_types(schema: Json, types: list[str], components: dict[str, Json]) -> Json:
+    """A union of objects told apart by `type`, without those of these types."""
+
+    def is_left(branch: Json) -> bool:
+        known = (target.get("properties", {}).get("type", {}).get("enum") for target in flat(branch, components))
+        return any(enum is None or set(enum) - set(types) for enum in known)
+
+    branches = [branch for branch in members(schema) if is_left(branch)]
+    for index, branch in enumerate(branches):
+        if branch.get("type") == "array" and "items" in branch:
+            branches[index] = {**branch, "items": without_types(branch["items"], types, components)}
+    return union(branches)
 
 
 def with_other_types(schema: Json, components: dict[str, Json]) -> Json:

@@ -1,14 +1,14 @@
 """One compilation for all tests: it takes seconds."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema_rs
 import orjson
 import pytest
 
-from llm_backend.contract.compile.document import compile_package
-from llm_backend.contract.compile.overlay import load
 from llm_backend.contract.policy import read_yaml
 from llm_backend.errors import Json
 from llm_backend.resources import resource
@@ -17,9 +17,12 @@ PUBLISHED = "OPENAI_OPENAPI_FILE"
 
 
 @pytest.fixture(scope="session")
-def compiled() -> Json:
-    """What the installed package gives."""
-    return compile_package(load(resource("spec")))
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Json:
+    """What the installed package gives, read in a process of its own: to use the package may change its classes."""
+    file = tmp_path_factory.mktemp("compiled") / "openai.json"
+    program = "import sys\nfrom llm_backend.cli.spec import spec\nspec(['compile', '--out', sys.argv[1]])"
+    subprocess.run([sys.executable, "-c", program, str(file)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (our own)
+    return orjson.loads(file.read_bytes())
 
 
 @pytest.fixture(scope="session")

@@ -19,8 +19,10 @@ def overlay(exceptions: Json | None = None, limits: Json | None = None, *, stric
     empty: dict[str, Any] = {
         name: {} for name in ("alsoAnswered", "alsoJson", "answers", "binary", "events", "operationIds", "pages")
     }
-    empty |= {"openEnums": [], "openUnions": [], "optional": [], "pathParameters": {}}
-    return Overlay(empty | (exceptions or {}), {"everywhere": {}, "operations": {}} | (limits or {}), strict)
+    empty |= {"notTaken": {}, "openEnums": [], "openUnions": [], "optional": [], "pathParameters": {}}
+    return Overlay(
+        empty | (exceptions or {}), {"everywhere": {}, "operations": {}, "queries": {}} | (limits or {}), strict
+    )
 
 
 def applied(schema: Json, exceptions: Json | None = None, limits: Json | None = None) -> Json:
@@ -37,6 +39,19 @@ def test_a_property_of_an_answer_also_holds_what_the_overlay_adds() -> None:
     overlay({"alsoAnswered": {"answer.A": {"a": TEXT}}}).apply({}, components)
 
     assert components["answer.A"]["properties"]["a"] == {"anyOf": [{"type": "array"}, TEXT]}
+
+
+def test_what_the_overlay_adds_may_be_said_of_several_answers_at_once() -> None:
+    components: Json = {
+        "answer.x.A": {"type": "object", "properties": {"a": {"type": "array"}}},
+        "answer.y.A": {"type": "object", "properties": {"b": {"type": "array"}}},
+        "answer.z.A": {"anyOf": []},
+    }
+
+    overlay({"alsoAnswered": {"answer.*.A": {"a": TEXT}}}).apply({}, components)
+
+    assert components["answer.x.A"]["properties"]["a"] == {"anyOf": [{"type": "array"}, TEXT]}
+    assert components["answer.y.A"]["properties"] == {"b": {"type": "array"}}
 
 
 def test_an_open_enumeration_keeps_what_it_knows() -> None:
@@ -119,16 +134,43 @@ def test_bounds_hold_everywhere_by_pattern_or_in_one_operation() -> None:
     assert found["properties"]["file_id"] == {"type": "string", "minLength": 1, "maxLength": 9}
 
 
+def test_one_operation_does_not_take_objects_of_a_type() -> None:
+    kinds: list[Json] = [{"type": "object", "properties": {"type": ENUM | {"enum": [each]}}} for each in ("a", "b")]
+    listed = {"type": ["array", "null"], "items": {"anyOf": [*kinds, TEXT]}}
+    schema = {"type": "object", "properties": {"items": listed}}
+
+    found = applied(schema, {"notTaken": {"createA": {"items": ["a"]}}})
+
+    assert found["properties"]["items"] == {"type": ["array", "null"], "items": {"anyOf": [kinds[1], TEXT]}}
+
+
+def test_a_bound_reaches_a_parameter_of_one_operations_query() -> None:
+    limit: Json = {"name": "limit", "in": "query", "schema": {"type": "integer"}}
+    order: Json = {"name": "order", "in": "query", "schema": dict(TEXT)}
+    paths = {"/a": {"get": {"operationId": "listA", "parameters": [limit, order]}}}
+    paths |= {"/b": {"get": {"operationId": "listB", "parameters": [dict(limit)]}}}
+
+    overlay(limits={"queries": {"listA": {"limit": {"integer": {"maximum": 100}}}}}).apply(paths, {})
+
+    assert limit["schema"] == {"type": "integer", "maximum": 100}
+    assert order["schema"] == TEXT
+    assert paths["/b"]["get"]["parameters"][0]["schema"] == {"type": "integer"}
+
+
 @pytest.mark.parametrize(
     ("exceptions", "limits"),
     [
         ({"openEnums": ["missing"]}, {}),
         ({"openUnions": ["missing"]}, {}),
+        ({"notTaken": {"createA": {"missing": ["a"]}}}, {}),
+        ({"notTaken": {"createA": {"b": ["a"]}}}, {}),
         ({"operationIds": {"GET /missing": "getMissing"}}, {}),
         ({"optional": [{"where": {"type": "missing"}, "fields": ["b"]}]}, {}),
         ({"events": {"GET /missing": "x:Y"}}, {}),
         ({}, {"everywhere": {"missing": {"string": {"maxLength": 1}}}}),
         ({}, {"operations": {"createA": {"missing": {"string": {"maxLength": 1}}}}}),
+        ({}, {"queries": {"createA": {"missing": {"string": {"maxLength": 1}}}}}),
+        ({}, {"queries": {"listMissing": {"limit": {"integer": {"maximum": 1}}}}}),
     ],
 )
 def test_a_rule_that_matches_nothing_stops_the_build(exceptions: Json, limits: Json) -> None:

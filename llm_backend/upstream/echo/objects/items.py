@@ -62,7 +62,8 @@ def messages_of(items: Sequence[Mapping[str, Json]]) -> Iterator[Json]:
         if kind == "message":
             yield {"role": item["role"], "content": item.get("content")}
         elif kind in ("function_call", "custom_tool_call"):
-            yield {"role": "assistant", "content": str(item.get("arguments") or item.get("input") or "")}
+            # A chat has no words in it either, and counts none.
+            yield {"role": "assistant", "content": None}
         elif kind in ("function_call_output", "custom_tool_call_output"):
             yield {"role": "tool", "content": item.get("output")}
         elif kind == "compaction":

@@ -141,9 +141,10 @@ def _output(speech: Speech, store: Store) -> list[dict[str, Json]]:
         output.append({"id": store.new_id("rs_"), "type": "reasoning", "summary": summary})
     output.extend(_called(call, store) for call in speech.calls)
     if (said := _said(speech)) is not None:
-        status = "incomplete" if speech.finish in _REASONS else "completed"
         message = {"id": store.new_id("msg_"), "type": "message", "role": "assistant"}
-        output.append(message | {"status": status, "content": [said]})
+        output.append(message | {"status": "completed", "content": [said]})
+    if speech.finish in _REASONS and output and "status" in output[-1]:
+        output[-1]["status"] = "incomplete"
     return output
 
 
@@ -159,5 +160,5 @@ def _called(call: ToolCall, store: Store) -> dict[str, Json]:
     text = "".join(call.input)
     named = {"call_id": call.id, "name": call.tool.name}
     if call.tool.is_custom:
-        return {"id": store.new_id("ctc_"), "type": "custom_tool_call", "input": text} | named
+        return {"id": store.new_id("ctc_"), "type": "custom_tool_call", "input": text, "status": "completed"} | named
     return {"id": store.new_id("fc_"), "type": "function_call", "arguments": text, "status": "completed"} | named

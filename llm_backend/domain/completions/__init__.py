@@ -1,0 +1,1 @@
+"""Chat completions that are kept here because `store` asked for it."""

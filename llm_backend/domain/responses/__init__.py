@@ -1,0 +1,1 @@
+"""Responses: answers that are kept here, whatever the upstream knows."""
