@@ -39,7 +39,7 @@ class FormFields:
         for branch in alternatives(schemas, pointer):
             for name in branch.schema.get("properties", {}):
                 self._fields.setdefault(name, _Field(schemas, name, below(branch.pointer, "properties", name)))
-        schemas.compile(pointer)
+        schemas.check(pointer)
 
     def read(self, form: Form) -> dict[str, Json]:
         """The body that the form means, valid; a file stands in it as its name.

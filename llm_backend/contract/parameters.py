@@ -71,7 +71,7 @@ class Parameters:
         self._in_path = [_parameter(operation, each) for each in operation.parameters if each["in"] == "path"]
         self._in_query = [_parameter(operation, each) for each in operation.parameters if each["in"] == "query"]
         for parameter in self._in_path + self._in_query if operation.is_served else ():
-            schemas.compile(parameter.pointer)
+            schemas.check(parameter.pointer)
 
     def read(self, path: Mapping[str, str], query: bytes) -> dict[str, Json]:
         """The arguments by their Python names; one that was not sent is absent.

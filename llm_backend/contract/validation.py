@@ -24,9 +24,9 @@ from llm_backend.errors import InvalidRequest, Json
 
 
 def validator_map(document: Json) -> dict[str, Any]:
-    """Connexion's `validator_map` for the document, every validator of a served operation compiled.
+    """Connexion's `validator_map` for the document, every schema of a served operation checked.
 
-    Those of relayed operations are compiled when they are first needed.
+    Validators are compiled when they are first needed. Raises ContractError.
     """
     served = [_resolved(document, operation) for operation in operations(document) if operation.is_answered]
     schemas = schemas_of(served, document["components"].get("schemas", {}))
@@ -59,7 +59,7 @@ class BodyCheck:
         self._is_required = operation.fields["requestBody"].get("required", False)
         bodies = _body_schemas(operation)
         if JSON in bodies and operation.is_served:
-            schemas.compile(self._pointer)
+            schemas.check(self._pointer)
         if FORM in bodies:
             self._form = FormFields(schemas, below("/named", _form_name(operation)))
         self._needed = "form" if JSON not in bodies else "JSON"

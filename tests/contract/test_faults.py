@@ -101,7 +101,7 @@ def test_a_schema_that_cannot_be_compiled_is_named() -> None:
     schemas = Schemas({"createIt": {"type": "strange"}}, {})
 
     with pytest.raises(ContractError, match="The schema of createIt cannot be used"):
-        schemas.compile("/named/createIt")
+        schemas.check("/named/createIt")
 
 
 def test_a_component_that_is_missing_is_named() -> None:

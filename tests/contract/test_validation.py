@@ -56,8 +56,9 @@ def test_an_empty_body_is_none_where_none_is_needed(tmp_path: Path) -> None:
     assert body_check(merge(spec_folder(tmp_path / "optional", openai=openai))).read(b"") is None
 
 
-def test_a_right_body_compiles_nothing(document: Json, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_right_body_compiles_nothing_after_the_first(document: Json, monkeypatch: pytest.MonkeyPatch) -> None:
     check = body_check(document)
+    check.read(b'{"name": "table"}')
     monkeypatch.setattr("jsonschema_rs.Draft202012Validator", None)
 
     assert check.read(b'{"name": "chair"}') == {"name": "chair"}

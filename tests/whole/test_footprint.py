@@ -70,3 +70,16 @@ def test_a_worker_looks_for_garbage_less_often_than_python_would(tmp_path: Path)
     ).stdout.split()  # fmt: skip
 
     assert (float(told[0]) > 1, told[1]) == (True, "True")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_what_is_made_of_the_contract_takes_little_memory(tmp_path: Path) -> None:
+    """Of the validators of responses and conversations alone each takes two megabytes: they are made when needed."""
+    made = "from llm_backend.app import from_environment; before = resident(); made = from_environment()"
+    read = "resident = lambda: int(open('/proc/self/statm').read().split()[1]) * resource.getpagesize()"
+    told = subprocess.run(  # noqa: S603 (our own code)
+        [sys.executable, "-c", f"import resource; {read}; {made}; print(resident() - before)"],
+        cwd=tmp_path, env=environment(SECRET_KEY="x" * 32), capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+
+    assert int(told) < 28_000_000
