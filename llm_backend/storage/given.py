@@ -5,7 +5,20 @@ from itertools import chain
 from typing import Any
 
 import orjson
-from sqlalchemy import ARRAY, JSON, BindParameter, ColumnElement, FromClause, Text, bindparam, cast, column, func
+from sqlalchemy import (
+    ARRAY,
+    JSON,
+    ColumnElement,
+    FromClause,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.types import TypeEngine
 
 from llm_backend.storage.driver import Values
@@ -23,9 +36,9 @@ class Lists:
         self._lists = {name: bindparam(f"{part}_{name}", type_=ARRAY(kind)) for name, kind in columns}
         self.rows = _derived(func.unnest(*self._lists.values()), part, columns)
 
-    def list(self, name: str) -> BindParameter[Any]:
-        """The values of one column."""
-        return self._lists[name]
+    def includes(self, name: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether `value` is among those of one column."""
+        return value == any_(self._lists[name])
 
     @property
     def number(self) -> ColumnElement[int]:
@@ -49,7 +62,32 @@ class Document:
         yield self.part, orjson.dumps(rows, default=_hexadecimal).decode()
 
 
-Given = Lists | Document
+class Row:
+    """A single row, each of its values by itself: PostgreSQL takes no function apart to find it, and no list."""
+
+    def __init__(self, part: str, columns: Columns) -> None:
+        """`part`: the field that has the row."""
+        self.part = part
+        self._names = [(f"{part}_{name}", name) for name, _ in columns]
+        self._values = {name: cast(bindparam(f"{part}_{name}", type_=kind), kind) for name, kind in columns}
+        self.rows: FromClause = select(*(each.label(name) for name, each in self._values.items())).subquery(part)
+
+    def includes(self, name: str, value: ColumnElement[Any]) -> ColumnElement[bool]:
+        """Whether `value` is that of its column."""
+        return value == self._values[name]
+
+    @property
+    def number(self) -> ColumnElement[int]:
+        """How many rows there are."""
+        return literal_column("1")
+
+    def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
+        (row,) = rows
+        return ((parameter, row[name]) for parameter, name in self._names)
+
+
+LookedFor = Lists | Row
+Given = LookedFor | Document
 
 
 def values(given: Mapping[str, Given], of: object, parts: Iterable[str]) -> Values:

@@ -4,9 +4,9 @@ What it writes was decided on what this process remembers. It locks the rows tha
 every transaction does, and writes all of it where they are still such that the same would be decided, else nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     CTE,
@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    any_,
     func,
     or_,
     select,
@@ -26,10 +25,10 @@ from sqlalchemy import (
 )
 
 from llm_backend.storage.driver import Hot, Step, Values
-from llm_backend.storage.given import Lists, values
+from llm_backend.storage.given import Columns, Given, Lists, LookedFor, Row, values
 from llm_backend.storage.ledger_sums import counted_budgets, is_current
 from llm_backend.storage.ledger_tables import IS_OPEN
-from llm_backend.storage.ledger_writes import CLOSED, SUMS, WARNED, Writes, given_parts, written
+from llm_backend.storage.ledger_writes import SUMS, WARNED, Writes, given_parts, given_rows, written
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import account, api_key, budget, budget_period, reservation
 
@@ -55,6 +54,18 @@ class Expected:
         """The names of those that there are."""
         return tuple(name for name in CALLERS if getattr(self, name))
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one row of what there is."""
+        return len(self.sums) == 1 and len(self.keys) + len(self.accounts) <= 1
+
+
+class Manner(NamedTuple):
+    """How a statement is given what has to be found and what is written, by their parts."""
+
+    expected: Mapping[str, LookedFor]
+    written: Mapping[str, Given]
+
 
 class Forecasts:
     """One statement for each kind of transaction, compiled when the first such comes."""
@@ -63,32 +74,36 @@ class Forecasts:
         own, key = ("account_id", BigInteger()), ("key_id", Text())
         same = [(name, (budget if name == "subject" else budget_period).c[name].type) for name in SAME]
         sums = [("id", BigInteger()), ("budgets", BigInteger()), *same, *((name, BigInteger()) for name in MOST)]
-        self._written = given_parts()
-        self._expected = {
-            each.part: each for each in (Lists("sums", sums), Lists("keys", [own, key]), Lists("accounts", [own]))
-        }
-        self._statements: dict[tuple[str, ...], Hot] = {}
+        expected: dict[str, Columns] = {"sums": sums, "keys": [own, key], "accounts": [own]}
+        self._some = Manner({part: Lists(part, each) for part, each in expected.items()}, given_parts())
+        # Who is alone under one ceiling has a statement that costs PostgreSQL a quarter less.
+        self._one = Manner({part: Row(part, each) for part, each in expected.items()}, given_rows())
+        self._statements: dict[tuple[bool, tuple[str, ...]], Hot] = {}
 
     def step(self, expected: Expected, writes: Writes) -> Step:
         """Its rows are the sums as they were before; there are none where nothing was written."""
         callers, parts = expected.callers, writes.parts
-        hot = self._statements.get(callers + parts)
+        is_one = expected.is_one and writes.is_one
+        hot = self._statements.get((is_one, callers + parts))
         if hot is None:
-            hot = self._statements[callers + parts] = Hot(self.statement(callers, parts), is_sqlite=False)
-        known = values(self._expected, expected, ("sums", *callers))
-        return hot, known | values(self._written, writes, parts)
+            statement = self.statement(callers, parts, is_one=is_one)
+            hot = self._statements[is_one, callers + parts] = Hot(statement, is_sqlite=False)
+        manner = self._one if is_one else self._some
+        known = values(manner.expected, expected, ("sums", *callers))
+        return hot, known | values(manner.written, writes, parts)
 
-    def statement(self, callers: Iterable[str], parts: Sequence[str]) -> Select[Any]:
-        """Each of what is looked at waits for the one before it."""
-        so_far: ColumnElement[bool] = _are_open() if "closed" in parts else true()
-        sums = _locked_sums(self._expected["sums"].rows, so_far)
-        so_far = _count(sums, sums.c.is_so) == self._expected["sums"].number
+    def statement(self, callers: Iterable[str], parts: Sequence[str], *, is_one: bool) -> Select[Any]:
+        """Each of what is looked at waits for the one before it. `is_one`: there is one row of each."""
+        expected, write = self._one if is_one else self._some
+        so_far: ColumnElement[bool] = _are_open(write["closed"]) if "closed" in parts else true()
+        sums = _locked_sums(expected["sums"].rows, so_far)
+        so_far = _count(sums, sums.c.is_so) == expected["sums"].number
         for name in callers:
-            so_far = _are_good(self._expected[name], so_far)
+            so_far = _are_good(expected[name], so_far)
         as_expected = select(so_far.label("is_so")).cte("as_expected")
         is_so = select(as_expected.c.is_so).scalar_subquery()
         before = select(sums.c.id, *(sums.c[name] for name in SUMS)).where(is_so)
-        return before.add_cte(*written(self._written, parts, is_so))
+        return before.add_cte(*written(write, parts, is_so))
 
 
 def is_good() -> ColumnElement[bool]:
@@ -97,15 +112,15 @@ def is_good() -> ColumnElement[bool]:
     return and_(api_key.c.revoked_at.is_(None), lives, account.c.active)
 
 
-def _are_open() -> ColumnElement[bool]:
+def _are_open(closed: Given) -> ColumnElement[bool]:
     """Whether what is to be closed is."""
-    attempts = CLOSED.list("attempt")
+    assert isinstance(closed, LookedFor)
     # Asked of what was found: as a condition it would be looked for by its index, which has all that was ever open
     # until it is vacuumed.
     is_open = type_coerce(IS_OPEN, Boolean()).label("is_open")
-    some = select(reservation.c.attempt_id, is_open).where(reservation.c.attempt_id == any_(attempts))
+    some = select(reservation.c.attempt_id, is_open).where(closed.includes("attempt", reservation.c.attempt_id))
     held = some.order_by(reservation.c.attempt_id).with_for_update().cte("held")
-    return CLOSED.number == _count(held, held.c.is_open)
+    return closed.number == _count(held, held.c.is_open)
 
 
 def _locked_sums(expected: FromClause, so_far: ColumnElement[bool]) -> CTE:
@@ -130,7 +145,7 @@ def _are_as(expected: FromClause) -> ColumnElement[bool]:
     )
 
 
-def _are_good(expected: Lists, so_far: ColumnElement[bool]) -> ColumnElement[bool]:
+def _are_good(expected: LookedFor, so_far: ColumnElement[bool]) -> ColumnElement[bool]:
     """Whether callers are, as of after the sums were locked: whoever takes a right away locks those first.
 
     A statement sees what was there before it waited for the sums; but of a row that it locks, it sees the newest. One

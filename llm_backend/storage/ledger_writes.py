@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from llm_backend.storage.driver import Hot, Step, Values
-from llm_backend.storage.given import Columns, Document, Given, Lists, values
+from llm_backend.storage.given import Columns, Document, Given, Lists, Row, values
 from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import budget_period, reservation, usage_day, usage_record, webhook_event
@@ -59,11 +59,15 @@ class Writes:
         """The names of those that have rows."""
         return tuple(part for part in PARTS if getattr(self, part))
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is one row at most of each."""
+        return all(len(getattr(self, part)) <= 1 for part in PARTS)
+
 
 PARTS = tuple(each.name for each in fields(Writes))
-
-
-CLOSED = Lists("closed", [("attempt", Text()), ("to", Text())])
+LOOKED_FOR = frozenset({"closed", "moves"})
+"""Parts whose rows are there already; the others are inserted."""
 
 
 class Together:
@@ -86,18 +90,29 @@ class Together:
 
 def given_parts() -> dict[str, Given]:
     """By the fields of `Writes`, how their rows are given."""
+    return {
+        part: (Lists if part in LOOKED_FOR else Document)(part, columns)
+        for part, columns in _columns_of_parts().items()
+    }
+
+
+def given_rows() -> dict[str, Given]:
+    """The same where each has one row."""
+    return {part: Row(part, columns) for part, columns in _columns_of_parts().items()}
+
+
+def _columns_of_parts() -> dict[str, Columns]:
     own = [each for each in reservation.c if each.name not in {"created_at", "lease_until"}]
     added = [(f"add_{name}", BigInteger()) for name in SUMS]
     warned = [(f"now_{name}", Boolean()) for name in WARNED]
-    every = (
-        Document("reservations", [*_columns(own), ("lease", Integer())]),
-        CLOSED,
-        Document("records", _columns(usage_record.c)),
-        Document("days", _columns(usage_day.c)),
-        Document("events", _columns(EVENT)),
-        Lists("moves", [("period", BigInteger()), *added, *warned]),
-    )
-    return {given.part: given for given in every}
+    return {
+        "reservations": [*_columns(own), ("lease", Integer())],
+        "closed": [("attempt", Text()), ("to", Text())],
+        "records": _columns(usage_record.c),
+        "days": _columns(usage_day.c),
+        "events": _columns(EVENT),
+        "moves": [("period", BigInteger()), *added, *warned],
+    }
 
 
 def written(given: Mapping[str, Given], parts: Iterable[str], *only: ColumnElement[bool]) -> list[CTE]:
