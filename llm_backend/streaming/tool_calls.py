@@ -28,13 +28,7 @@ class _Call:
             self.pieces.append(text)
 
     def is_complete(self) -> bool:
-        if not self.pieces or not self.pieces[-1].rstrip().endswith("}"):
-            return False
-        try:
-            orjson.loads("".join(self.pieces))
-        except orjson.JSONDecodeError:
-            return False
-        return True
+        return bool(self.pieces) and self.pieces[-1].rstrip().endswith("}") and are_whole("".join(self.pieces))
 
 
 class ToolCalls:
@@ -116,6 +110,16 @@ class ToolCalls:
             body[_TEXT_OF[call.kind]] = ""
             changed = True
         return _take_text(body, call) or changed
+
+
+def are_whole(arguments: str) -> bool:
+    """Whether a call's arguments are an object, to which nothing can be added."""
+    if not arguments.rstrip().endswith("}"):
+        return False
+    try:
+        return isinstance(orjson.loads(arguments), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def written(value: Json, as_sent: bytes | None = None) -> bytes:

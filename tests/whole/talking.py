@@ -23,6 +23,8 @@ class Talk:
     way: str
     said: list[Json] = field(default_factory=list)
     """All items so far, as a client that keeps them itself has them."""
+    events: list[Json] = field(default_factory=list)
+    """Those of the last turn; none where it did not stream."""
     _open: list[Json] = field(default_factory=list)
     _conversation: str = ""
     _previous: str | None = None
@@ -49,6 +51,7 @@ class Talk:
         return {"input": given, "conversation": self._conversation}
 
     async def _ask(self, body: Json, *, streamed: bool) -> Json:
+        self.events = []
         if not streamed:
             answer = await self._json("POST", "/responses", body)
             check_shape({"type": "response.completed", "sequence_number": 0, "response": answer})
@@ -56,9 +59,9 @@ class Talk:
         async with self.client.post(self._url("/responses"), json=body | {"stream": True}) as reply:
             content = await reply.read()
             assert reply.status == 200, content
-        events = events_in(content)
-        check_stream(events)
-        return events[-1]["response"]
+        self.events = events_in(content)
+        check_stream(self.events)
+        return self.events[-1]["response"]
 
     async def _check_kept(self, answer: Json) -> None:
         """It is shown again as it was told, and so are its items where they belong to a conversation."""

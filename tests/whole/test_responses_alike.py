@@ -34,6 +34,7 @@ PROMPTS = (
     *("Hello big world", "🦜 says “hé”", "one two three four five six", "a\n\nb", '\\ " \u2028 end'),
     *("[[refuse]] Hello", "[[finish content_filter]] Hello world", "[[tokens prompt=12 completion=9 cached=3]] Hi"),
     *("[[tool get_weather city=Paris]] Hello", "[[tool get_weather]] [[tool get_time]] Paris", "[[tool write]] words"),
+    *("[[tool get_weather city=Paris]] [[tool get_weather city=Rome]] [[tool get_time]] of three",),
     *("[[tool write]] [[tool get_time]] now", "[[words 40]] on and on", "[[words 18]] [[refuse]] so"),
     f"[[tool get_time]] [[tool write]]{' and on' * 20}",
 )
@@ -92,7 +93,10 @@ async def _held(running: Running, way: str, model: str, said: list[tuple[Json, l
     async with aiohttp.ClientSession(headers=running.headers) as client:
         talk = Talk(running, client, way)
         body = {"model": model, "tools": TOOLS}
-        return [_essence(await talk.turn(body | more, texts, streamed=streamed)) for more, texts, streamed in said]
+        return [
+            (_essence(await talk.turn(body | more, texts, streamed=streamed)), _told(talk.events))
+            for more, texts, streamed in said
+        ]
 
 
 def _essence(answer: Json) -> Json:
@@ -101,6 +105,17 @@ def _essence(answer: Json) -> Json:
     return {name: value for name, value in answer.items() if name not in by_chance} | {
         "output": [_item(item) for item in answer["output"]]
     }
+
+
+def _told(events: list[Json]) -> list[Json]:
+    """What kinds of events came, about which item, in their order. Thoughts are called by another name in a chat."""
+    kinds = [
+        event["type"]
+        .replace("reasoning_summary_text", "reasoning_text")
+        .replace("reasoning_summary_part", "content_part")
+        for event in events
+    ]
+    return [(kind, event.get("output_index")) for kind, event in zip(kinds, events, strict=True)]
 
 
 def _item(item: Json) -> Json:

@@ -1,14 +1,15 @@
 """The answer of an upstream that knows only chat completions, as items."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from llm_backend.domain.responses import logprobs
 from llm_backend.domain.responses.growing import COMPLETED, IN_PROGRESS, INCOMPLETE, Event, Item, Text
+from llm_backend.domain.responses.in_turn import InTurn
 from llm_backend.domain.responses.outputs import NewId, prefix_of
 from llm_backend.domain.responses.voices import ARGUMENTS, INPUT, OUTPUT_TEXT, REASONING_TEXT, REFUSAL, Voice
 from llm_backend.errors import Json, UpstreamInvalid
-from llm_backend.streaming.tool_calls import ToolCalls
+from llm_backend.streaming.tool_calls import ToolCalls, are_whole
 
 _REASONS: Final[Mapping[str, str]] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why a response is incomplete, by the finish reason that a chat has for it."""
@@ -18,26 +19,34 @@ _OLD: Final = -1
 """Stands for the index of the one call that chats had before they had many."""
 
 
+class _Speaking(NamedTuple):
+    """A message or a reasoning that goes on, and the text in it that does."""
+
+    item: Item
+    text: Text
+
+
 class ChatOutput:
-    """One chat completion. Calls stay open to its end, since their pieces may come in any order."""
+    """One chat completion.
+
+    Its calls may come in pieces in any order, and are told one after the other. One has ended when another begins and
+    its arguments are whole; what comes behind one of which nobody can know that waits for the end of the answer.
+    """
 
     response: Final = None
 
     def __init__(self, new_id: NewId) -> None:
         self._new_id = new_id
-        self._items: list[Item] = []
-        self._speaker: Item | None = None
-        """The message or the reasoning that goes on."""
-        self._text: Text | None = None
-        """Its text that goes on."""
+        self._told = InTurn(_is_whole)
+        self._speaking: _Speaking | None = None
+        """What goes on but calls."""
         self._calls: dict[int, Item] = {}
-        self._whole_calls = ToolCalls(self._call_id)
         self._old_call = ToolCalls(self._call_id)
         self._finish_reason: Json = None
 
     @property
     def items(self) -> list[Event]:
-        return [item.json for item in self._items]
+        return [item.json for item in self._told.items]
 
     @property
     def incomplete_reason(self) -> str | None:
@@ -51,9 +60,9 @@ class ChatOutput:
             return []
         choice = choices[0]
         delta = choice["delta"]
-        text = self._text
-        if text is not None and text.voice is OUTPUT_TEXT and _is_only_text(choice, delta):
-            return [text.say(delta["content"])]
+        speaking = self._speaking
+        if speaking is not None and speaking.text.voice is OUTPUT_TEXT and _is_only_text(choice, delta):
+            return self._told.tell(speaking.item, [speaking.text.say(delta["content"])])
         return self._take(choice, delta)
 
     def whole(self, content: Json) -> None:
@@ -70,26 +79,27 @@ class ChatOutput:
 
     def close(self, *, is_cut: bool) -> list[Event]:
         """The events that end what is open. An answer that said nothing is an empty message."""
-        events = [] if self._items or is_cut else self._begin(OUTPUT_TEXT)[1]
-        for item in self._items:
-            is_last = item is self._items[-1]
-            is_broken = is_cut or (is_last and self.incomplete_reason is not None)
-            events += item.finish({}, INCOMPLETE if is_broken else COMPLETED)
-        self._speaker = self._text = None
+        items = self._told.items
+        events = [] if items or is_cut else self._begin(OUTPUT_TEXT)[1]
+        for item in items:
+            is_broken = is_cut or (item is items[-1] and self.incomplete_reason is not None)
+            events += self._told.end(item, INCOMPLETE if is_broken else COMPLETED)
+        self._speaking = None
         return events
 
     def text_place(self) -> tuple[str, int, int] | None:
-        """(item_id, output_index, content_index) of the message's text that goes on; None where none does."""
-        if self._text is None or self._text.voice is not OUTPUT_TEXT:
+        """(item_id, output_index, content_index) of the message's text that is told as it goes on; None: none is."""
+        speaking = self._speaking
+        if speaking is None or speaking.text.voice is not OUTPUT_TEXT or not self._told.has_turn(speaking.item):
             return None
-        place = self._text.place
+        place = speaking.text.place
         return place["item_id"], place["output_index"], place["content_index"]
 
     def hear(self, texts: Sequence[str]) -> None:
         """Go on with the text at `text_place`; the caller tells of it."""
-        if self._text is None or self.text_place() is None:
-            raise AssertionError("Only a text that was begun goes on.")
-        self._text.hear(texts)
+        if self._speaking is None or self.text_place() is None:
+            raise AssertionError("Only a text that is told as it goes on is heard.")
+        self._speaking.text.hear(texts)
 
     def _take(self, choice: Json, delta: Json) -> list[Event]:
         events = self._say(REASONING_TEXT, delta.get("reasoning_content") or delta.get("reasoning"))
@@ -110,45 +120,47 @@ class ChatOutput:
         content = delta.get("content")
         told = choice.get("logprobs")
         likely = logprobs.kept(told.get("content")) if isinstance(content, str) and isinstance(told, dict) else []
-        if content == "" and likely and self._text is not None and self._text.voice is OUTPUT_TEXT:
+        speaking = self._speaking
+        if content == "" and likely and speaking is not None and speaking.text.voice is OUTPUT_TEXT:
             # A token that is a part of a character: its text comes with a later one.
-            return [self._text.say("", likely)]
+            return self._told.tell(speaking.item, [speaking.text.say("", likely)])
         return self._say(OUTPUT_TEXT, content, likely)
 
     def _say(self, voice: Voice, said: Json, likely: Sequence[Json] = ()) -> list[Event]:
         if not said or not isinstance(said, str):
             return []
-        text, events = self._begin(voice)
-        return [*events, text.say(said, likely)]
+        speaking, events = self._begin(voice)
+        return [*events, *self._told.tell(speaking.item, [speaking.text.say(said, likely)])]
 
     def _annotate(self, annotation: Json) -> list[Event]:
         """Only pages are cited in chats; what is none is left out."""
         cited = annotation.get("url_citation") if isinstance(annotation, dict) else None
         if not isinstance(cited, dict) or not isinstance(cited.get("url"), str):
             return []
-        text, events = self._begin(OUTPUT_TEXT)
+        speaking, events = self._begin(OUTPUT_TEXT)
         bounds = {name: cited[name] if type(cited.get(name)) is int else 0 for name in ("start_index", "end_index")}
         title = cited["title"] if isinstance(cited.get("title"), str) else ""
         page = {"type": "url_citation", **bounds, "url": cited["url"], "title": title}
-        return [*events, text.annotate(page)]
+        return [*events, *self._told.tell(speaking.item, [speaking.text.annotate(page)])]
 
-    def _begin(self, voice: Voice) -> tuple[Text, list[Event]]:
-        """The text in this voice, which goes on or begins; what spoke otherwise has ended then."""
-        speaker, text = self._speaker, self._text
-        if text is not None and text.voice is voice:
-            return text, []
-        if speaker is None or text is None or speaker.kind != voice.item:
+    def _begin(self, voice: Voice) -> tuple[_Speaking, list[Event]]:
+        """What goes on or begins in this voice; what spoke otherwise has ended then."""
+        speaking = self._speaking
+        if speaking is not None and speaking.text.voice is voice:
+            return speaking, []
+        if speaking is None or speaking.item.kind != voice.item:
             events = self._fall_silent()
-            speaker = self._speaker = self._add(_BEGINNINGS[voice.item])
-            events.append(speaker.added())
+            item = self._new(_BEGINNINGS[voice.item])
+            events += self._told.add(item)
         else:
-            events = text.ended()
-        self._text, begun = speaker.open(voice)
-        return self._text, events + begun
+            item, events = speaking.item, self._told.tell(speaking.item, speaking.text.ended())
+        text, begun = item.open(voice)
+        self._speaking = _Speaking(item, text)
+        return self._speaking, [*events, *self._told.tell(item, begun)]
 
     def _fall_silent(self) -> list[Event]:
-        speaker, self._speaker, self._text = self._speaker, None, None
-        return [] if speaker is None else speaker.finish({}, COMPLETED)
+        speaking, self._speaking = self._speaking, None
+        return [] if speaking is None else self._told.tell(speaking.item, speaking.item.finish({}, COMPLETED))
 
     def _call(self, index: int, piece: Json) -> list[Event]:
         """Go on with a call, or begin it."""
@@ -160,30 +172,36 @@ class ChatOutput:
         if item is None:
             events += self._fall_silent()
             called = {"type": voice.item, "status": IN_PROGRESS, voice.field: "", "call_id": piece["id"], "name": name}
-            item = self._calls[index] = self._add(called)
-            events.append(item.added())
+            item = self._calls[index] = self._new(called)
             item.open(voice)
+            events += self._told.add(item)
         else:
             item.fields["name"] += name
         if said := body.get(voice.field):
-            events.append(item.text(voice)[0].say(said))
+            events += self._say_in_call(item, voice, said)
         return events
 
-    def _add(self, fields: Mapping[str, Json]) -> Item:
-        kind = fields["type"]
-        lists = {name: list(value) for name, value in fields.items() if isinstance(value, list)}
-        item = Item(len(self._items), {"id": self._new_id(prefix_of(kind)), **fields, **lists})
-        self._items.append(item)
-        return item
+    def _say_in_call(self, item: Item, voice: Voice, said: str) -> list[Event]:
+        text, _ = item.text(voice)
+        if item.is_done:
+            if said.isspace():
+                return []
+            raise UpstreamInvalid("The upstream went on with a call that was whole.", outcome_unknown=True)
+        # Some upstreams name all calls before they say what the first is given.
+        passed = [] if text.has_begun else self._told.pass_on()
+        return [*passed, *self._told.tell(item, [text.say(said)])]
+
+    def _new(self, fields: Mapping[str, Json]) -> Item:
+        return Item(len(self._told.items), {"id": self._new_id(prefix_of(fields["type"])), **fields})
 
     def _mended(self, message: Json) -> list[Json]:
         """The calls of a whole message, as those of a stream are."""
         given = [piece for piece in _listed(message, "tool_calls") if isinstance(piece, dict)]
-        pieces = []
+        pieces, calls = [], ToolCalls(self._call_id)
         for index, piece in enumerate(given):
             bodies = {kind: dict(piece[kind]) for kind in _CALLS if isinstance(piece.get(kind), dict)}
             pieces.append({**piece, **bodies, "index": index})
-            self._whole_calls.mend(pieces[-1])
+            calls.mend(pieces[-1])
         return pieces
 
     def _call_id(self) -> str:
@@ -195,6 +213,12 @@ _BEGINNINGS: Final[Mapping[str, Mapping[str, Json]]] = {
     "reasoning": {"type": "reasoning", "summary": [], "content": [], "status": IN_PROGRESS},
 }
 """What a new item of these types has, besides its id."""
+
+
+def _is_whole(item: Item) -> bool:
+    """Whether a call has all that it can have. What custom tools are given is any text."""
+    text = item.known(ARGUMENTS) if item.kind == ARGUMENTS.item and item.fields["name"] else None
+    return text is not None and are_whole(text.said)
 
 
 def _is_only_text(choice: Json, delta: Json) -> bool:

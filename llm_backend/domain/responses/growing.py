@@ -75,6 +75,11 @@ class Text:
         return events
 
     @property
+    def has_begun(self) -> bool:
+        """Whether any of it has come."""
+        return bool(self._pieces)
+
+    @property
     def said(self) -> str:
         """All of it so far."""
         return "".join(self._pieces)

@@ -59,6 +59,18 @@ def check_events(events: Sequence[Json], *, is_whole: bool = True) -> None:
         told.end()
 
 
+def check_one_by_one(events: Sequence[Json]) -> None:
+    """Fails where an item begins before the one in front of it is done, or anything is told of another."""
+    at, is_open = -1, False
+    for event in events:
+        kind = event["type"]
+        if kind == "response.output_item.added":
+            assert not is_open, "an item begins while another goes on"
+            at, is_open = at + 1, True
+        assert (is_open, event["output_index"]) == (True, at), f"{kind} tells of an item whose turn it is not"
+        is_open = kind != "response.output_item.done"
+
+
 def check_stream(events: Sequence[Json]) -> None:
     """Fails where `events` are not one whole stream: numbered from 0 without a gap, created first, a final one last."""
     assert [event["sequence_number"] for event in events] == list(range(len(events)))

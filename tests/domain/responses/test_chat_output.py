@@ -110,25 +110,6 @@ def test_thoughts_between_texts_are_items_between_messages() -> None:
     assert {item["status"] for item in output.items} == {"completed"}
 
 
-def test_calls_may_interleave_and_go_on_after_a_text() -> None:
-    pieces = [
-        delta(tool_calls=[{"index": 0, "id": "call_a", "type": "function", "function": {"name": "one"}}]),
-        delta(tool_calls=[{"index": 1, "id": "call_b", "type": "custom", "custom": {"name": "two", "input": "x"}}]),
-        delta(tool_calls=[{"index": 0, "function": {"arguments": '{"a"'}}, {"index": 1, "custom": {"input": "y"}}]),
-        delta(content="Well"),
-        delta(tool_calls=[{"index": 0, "function": {"arguments": ":1}"}}]),
-        delta("tool_calls"),
-    ]
-
-    output, events = heard(*pieces)
-
-    check_events(events)
-    one, two, message = output.items
-    assert (one["call_id"], one["name"], one["arguments"]) == ("call_a", "one", '{"a":1}')
-    assert (two["call_id"], two["name"], two["input"]) == ("call_b", "two", "xy")
-    assert message["content"][0]["text"] == "Well"
-
-
 def test_a_name_that_comes_in_two_pieces_is_one() -> None:
     output, events = heard(
         delta(tool_calls=[{"index": 0, "id": "call_a", "function": {"name": "get_"}}]),
