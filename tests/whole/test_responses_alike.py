@@ -48,6 +48,7 @@ fields = some.fixed_dictionaries(
         "parallel_tool_calls": some.just(value=False),
         "tool_choice": some.sampled_from(["auto", "none", "required", {"type": "function", "name": "get_time"}]),
         "temperature": some.sampled_from([0, 0.5]),
+        "top_logprobs": some.just(2),
         "metadata": some.just({"kind": "proof"}),
     },
 )
@@ -108,14 +109,14 @@ def _essence(answer: Json) -> Json:
 
 
 def _told(events: list[Json]) -> list[Json]:
-    """What kinds of events came, about which item, in their order. Thoughts are called by another name in a chat."""
+    """What kinds of events came, about which item, in their order; thoughts are called by another name in a chat."""
     kinds = [
         event["type"]
         .replace("reasoning_summary_text", "reasoning_text")
         .replace("reasoning_summary_part", "content_part")
         for event in events
     ]
-    return [(kind, event.get("output_index")) for kind, event in zip(kinds, events, strict=True)]
+    return [(kind, event.get("output_index"), event.get("logprobs")) for kind, event in zip(kinds, events, strict=True)]
 
 
 def _item(item: Json) -> Json:

@@ -96,9 +96,9 @@ def _response_format(form: Mapping[str, Json]) -> Json:
 
 
 def _logprobs(given: Mapping[str, Json]) -> dict[str, Json]:
-    """A chat names how many only where it is asked for any."""
+    """Those of a response are told to whoever includes them; how many of them there are alone asks for none."""
     most = given.get("top_logprobs")
-    if not most and LOGPROBS not in given.get("include", ()):
+    if LOGPROBS not in given.get("include", ()):
         return {}
     return {"logprobs": True} | ({} if most is None else {"top_logprobs": most})
 

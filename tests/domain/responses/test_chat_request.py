@@ -52,7 +52,7 @@ CARRIED: list[tuple[str, Json, Json]] = [
     ("text", {}, {}),
     ("include", ["message.output_text.logprobs"], {"logprobs": True}),
     ("include", ["reasoning.encrypted_content", "file_search_call.results"], {}),
-    ("top_logprobs", 3, {"logprobs": True, "top_logprobs": 3}),
+    ("top_logprobs", 3, {}),
     ("top_logprobs", 0, {}),
     ("tools", [TOOL], {"tools": [CHAT_TOOL]}),
     ("tools", [], {}),
@@ -139,10 +139,11 @@ def test_null_is_as_absent(field: str) -> None:
     assert chat_body(asked(**{field: None})) == {"model": "m", "messages": [HELLO]}
 
 
-def test_how_many_logprobs_are_wanted_is_said_where_any_are() -> None:
-    body = chat_body(asked(include=["message.output_text.logprobs"], top_logprobs=0))
+@pytest.mark.parametrize("most", [0, 2])
+def test_how_many_logprobs_are_wanted_is_said_where_any_are(most: int) -> None:
+    body = chat_body(asked(include=["message.output_text.logprobs"], top_logprobs=most))
 
-    assert body == {"model": "m", "messages": [HELLO], "logprobs": True, "top_logprobs": 0}
+    assert body == {"model": "m", "messages": [HELLO], "logprobs": True, "top_logprobs": most}
 
 
 def test_a_format_that_no_chat_has_is_named_and_not_shown() -> None:
