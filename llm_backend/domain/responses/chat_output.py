@@ -83,6 +83,8 @@ class ChatOutput:
         events = [] if items or is_cut else self._begin(OUTPUT_TEXT)[1]
         for item in items:
             is_broken = is_cut or (item is items[-1] and self.incomplete_reason is not None)
+            if not is_broken:
+                events += self._give_nothing(item)
             events += self._told.end(item, INCOMPLETE if is_broken else COMPLETED)
         self._speaking = None
         return events
@@ -190,6 +192,13 @@ class ChatOutput:
         # Some upstreams name all calls before they say what the first is given.
         passed = [] if text.has_begun else self._told.pass_on()
         return [*passed, *self._told.tell(item, [text.say(said)])]
+
+    def _give_nothing(self, item: Item) -> list[Event]:
+        """What a function is given is an object, if one without members: clients parse it."""
+        text = item.known(ARGUMENTS) if item.kind == ARGUMENTS.item else None
+        if text is None or text.said.strip():
+            return []
+        return self._told.tell(item, [text.say("{}")])
 
     def _new(self, fields: Mapping[str, Json]) -> Item:
         return Item(len(self._told.items), {"id": self._new_id(prefix_of(fields["type"])), **fields})

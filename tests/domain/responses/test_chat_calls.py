@@ -4,7 +4,7 @@ import pytest
 
 from llm_backend.domain.responses.chat_output import ChatOutput
 from llm_backend.errors import Json, UpstreamInvalid
-from tests.domain.responses.answering import chat_request, delta, heard, mended, new_ids, streamed
+from tests.domain.responses.answering import chat_request, delta, heard, mended, new_ids, streamed, whole
 from tests.domain.responses.strict import check_events, check_one_by_one
 
 FIELDS = {"function": "arguments", "custom": "input"}
@@ -136,6 +136,22 @@ def test_nothing_but_space_comes_for_a_call_that_was_whole() -> None:
     assert output.take(space) == []
     with pytest.raises(UpstreamInvalid):
         output.take(more)
+
+
+def test_a_function_that_is_given_nothing_is_given_an_empty_object() -> None:
+    output, events = heard(called(0, ""), called(1, "", "custom"), delta("tool_calls"))
+
+    check_events(events)
+    assert [item.get("arguments", item.get("input")) for item in output.items] == ["{}", ""]
+    assert told(events)[1:3] == ["function_call_arguments.delta#0", "function_call_arguments.done#0"]
+    at_once = whole({"tool_calls": [{"id": "call_0", "type": "function", "function": {"name": "f"}}]})
+    assert at_once.items[0]["arguments"] == "{}"
+
+
+def test_a_call_that_was_cut_before_it_was_given_anything_was_given_nothing() -> None:
+    output, _ = heard(called(0, ""), is_cut=True)
+
+    assert (output.items[0]["status"], output.items[0]["arguments"]) == ("incomplete", "")
 
 
 def test_a_name_that_comes_late_is_waited_for() -> None:
