@@ -23,10 +23,10 @@ _BREAKS: Final = frozenset({"message", "function_call", "custom_tool_call", "rea
 class Text:
     """A text of an item: of one of its parts, or its own."""
 
-    __slots__ = ("_delta", "_logprobs", "_part", "_pieces", "is_ended", "is_said", "place", "voice")
+    __slots__ = ("_delta", "_item", "_logprobs", "_part", "_pieces", "is_ended", "is_said", "place", "voice")
 
-    def __init__(self, voice: Voice, place: Event, part: Event) -> None:
-        """`place`: how its events say whose text it is. `part`: what the part has besides."""
+    def __init__(self, voice: Voice, place: Event, part: Event, item: Event) -> None:
+        """`place`: how its events say whose text it is. `part`, `item`: what both have besides."""
         self.voice = voice
         self.place = place
         self.is_said = False
@@ -34,6 +34,7 @@ class Text:
         self.is_ended = False
         """Whether the same was told of the part around it."""
         self._part = part
+        self._item = item
         self._pieces: list[str] = []
         self._logprobs: list[Json] = []
         self._delta: Event = {"type": f"{voice.events}.delta", **place}
@@ -103,8 +104,9 @@ class Text:
         if self.is_said or not self.voice.events:
             return []
         self.is_said = True
+        repeated: Event = {name: self._item[name] for name in self.voice.repeated}
         likely: Event = {"logprobs": logprobs.told(self._logprobs)} if self.voice is OUTPUT_TEXT else {}
-        return [{"type": f"{self.voice.events}.done", **self.place, self.voice.field: self.said, **likely}]
+        return [{"type": f"{self.voice.events}.done", **self.place, **repeated, self.voice.field: self.said, **likely}]
 
     def ended(self) -> list[Event]:
         """What ends the text and its part, as far as that was not told yet."""
@@ -174,7 +176,7 @@ class Item:
         if voice.part is not None:
             index = len(self._parts(voice.parts))
             place[voice.index_name] = index
-        text = Text(voice, place, _part_of(voice, part or {}))
+        text = Text(voice, place, _part_of(voice, part or {}), self.fields)
         if voice.part is not None:
             self._at[voice.parts, index if at is None else at] = text
         self._texts.append(text)

@@ -19,6 +19,8 @@ class Voice:
     """The type of the parts that hold it; None where the item itself does."""
     parts: str = "content"
     """The item's list of such parts."""
+    repeated: tuple[str, ...] = ()
+    """The members of the item that the event repeats which ends its text."""
 
     @property
     def index_name(self) -> str:
@@ -41,7 +43,8 @@ OUTPUT_TEXT: Final = Voice("message", "response.output_text", "text", "output_te
 REFUSAL: Final = Voice("message", "response.refusal", "refusal", "refusal")
 REASONING_TEXT: Final = Voice("reasoning", "response.reasoning_text", "text", "reasoning_text")
 SUMMARY_TEXT: Final = Voice("reasoning", "response.reasoning_summary_text", "text", "summary_text", "summary")
-ARGUMENTS: Final = Voice("function_call", "response.function_call_arguments", "arguments")
+# OpenAI's document and the 2.x SDK require the name there, of which later ones know nothing.
+ARGUMENTS: Final = Voice("function_call", "response.function_call_arguments", "arguments", repeated=("name",))
 INPUT: Final = Voice("custom_tool_call", "response.custom_tool_call_input", "input")
 MCP_ARGUMENTS: Final = Voice("mcp_call", "response.mcp_call_arguments", "arguments")
 CODE: Final = Voice("code_interpreter_call", "response.code_interpreter_call_code", "code")

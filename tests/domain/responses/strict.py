@@ -127,11 +127,17 @@ class Order:
         elif "item_id" in event:
             assert self._ids[event["output_index"]] == event["item_id"]
             assert event["item_id"] in self._open, f"{kind} tells of an item that is done"
+            self._check_name(event)
             self._open[event["item_id"]].take(event)
 
     def end(self) -> None:
         """Fails where an item was not done."""
         assert self._open == {}, f"{list(self._open)} were not done"
+
+    def _check_name(self, event: Json) -> None:
+        """The 2.x SDK requires the name of a function with its arguments, which the types here do not know."""
+        if event["type"] == "response.function_call_arguments.done":
+            assert event["name"].startswith(self.items[event["output_index"]]["name"])
 
     def _add(self, event: Json) -> None:
         item = event["item"]

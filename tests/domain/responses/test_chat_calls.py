@@ -162,3 +162,5 @@ def test_a_name_that_comes_late_is_waited_for() -> None:
 
     check_events(events)
     assert [item["name"] for item in output.items] == ["f", "tool_1"]
+    ended = [event for event in events if event["type"] == "response.function_call_arguments.done"]
+    assert [event["name"] for event in ended] == ["f", "tool_1"]

@@ -69,7 +69,8 @@ def _call(item: Mapping[str, Json], place: Mapping[str, Json], pieces: Sequence[
     name, field = _CALLS[item["type"]]
     for index, piece in enumerate(pieces):
         yield f"{name}.delta", {**place, "delta": piece}, 1 if index else 2
-    yield f"{name}.done", {**place, field: item[field]}, 0
+    named = {"name": item["name"]} if item["type"] == "function_call" else {}
+    yield f"{name}.done", {**place, **named, field: item[field]}, 0
 
 
 def _message(item: Mapping[str, Json], place: Mapping[str, Json], pieces: Sequence[str]) -> Iterator[Told]:
