@@ -7,19 +7,11 @@ from llm_backend.domain.responses.chat_tools import tool_fields
 from llm_backend.domain.responses.unsupported import kind_of, unsupported_parameter, unsupported_value
 from llm_backend.errors import InvalidRequest, Json
 
-OURS = frozenset({"store", "metadata", "background", "conversation", "previous_response_id", "truncation"})
-"""What this server does itself, whoever answers."""
+UNTOLD = frozenset({"store", "truncation"})
+"""What upstreams that have responses are told, and a chat is not: this server does it itself."""
 
 REFUSED = frozenset({"access_programs", "context_management", "image", "moderation", "prompt"})
 """What nobody would do for a chat."""
-
-CHATS_OWN = frozenset(
-    {
-        *("messages", "response_format", "verbosity", "reasoning_effort", "max_completion_tokens", "logprobs"),
-        *("n", "modalities", "audio", "functions", "function_call"),
-    }
-)
-"""A chat's words for what a request for a response says otherwise, or for what no response could answer."""
 
 TRANSLATED = frozenset(
     {
@@ -43,10 +35,8 @@ def chat_body(body: Mapping[str, Json]) -> dict[str, Json]:
     for name in given:
         if name in REFUSED:
             raise unsupported_parameter(name)
-        if name in CHATS_OWN:
-            raise InvalidRequest("This is a field of chats, not of responses.", param=name, code="unknown_parameter")
     return {
-        **{name: value for name, value in given.items() if name not in OURS and name not in TRANSLATED},
+        **{name: value for name, value in given.items() if name not in UNTOLD and name not in TRANSLATED},
         "messages": _messages(given),
         **tool_fields(given),
         **({"max_completion_tokens": given["max_output_tokens"]} if "max_output_tokens" in given else {}),

@@ -13,6 +13,7 @@ from llm_backend.domain.responses import before
 from llm_backend.domain.responses.before import Before, Room
 from llm_backend.domain.responses.draft import Draft
 from llm_backend.domain.responses.judging import Judge
+from llm_backend.domain.responses.requested import refuse_chats_own, refuse_silent
 from llm_backend.domain.responses.summaries import Summaries
 from llm_backend.domain.work import Work
 from llm_backend.errors import InvalidRequest, Json
@@ -53,6 +54,7 @@ class Drafting:
         request, caller = work.body, work.caller
         if not isinstance(request, dict) or not isinstance(request.get("model"), str):
             raise InvalidRequest("'model' is required.", param="model", code="missing_required_parameter")
+        refuse_chats_own(request)
         stores = _stores(request, may=caller.stores)
         goes_on = request.get("previous_response_id") is not None or request.get("conversation") is not None
         given, said = _listed(request.get("input")), Before()
@@ -63,6 +65,7 @@ class Drafting:
         # What was noted has the ids that it keeps.
         items = forms.given(given) if again is None else given
         draft = Draft(request, items, said, self._clock.now(), stores=stores, judge=self._judge)
+        refuse_silent(draft)
         if again is not None:
             draft.id, draft.created_at = again.public_id, again.created_at
         return draft
