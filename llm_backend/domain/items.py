@@ -32,6 +32,15 @@ PREFIXES: Mapping[str, str] = {
 }
 """By the type of an item, what its id begins with; others are an `item`."""
 
+CALLS: Mapping[str, tuple[str, str]] = {
+    "function_call": ("function", "arguments"),
+    "custom_tool_call": ("custom", "input"),
+}
+"""The calls that the client answers: what a chat calls each kind, and the field of what is given to the tool."""
+
+OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
+"""What it answers them with."""
+
 SEALED = frozenset({"reasoning", "compaction"})
 """What bears an encrypted content, which providers bind to the id that they gave: it is told by that alone."""
 
@@ -152,7 +161,7 @@ def shown(kept: Item) -> dict[str, Json]:
     }
 
 
-WITHOUT_ID = frozenset({"function_call", "custom_tool_call", "function_call_output", "custom_tool_call_output"})
+WITHOUT_ID = OUTPUTS | CALLS.keys()
 """Items that a model is asked with without their ids, which are ours and say nothing to it."""
 
 

@@ -16,11 +16,8 @@ from llm_backend.domain.completions.parts import (
     output_of_item,
     refusal_alone,
 )
-from llm_backend.domain.items import new_id
+from llm_backend.domain.items import CALLS, OUTPUTS, new_id
 from llm_backend.errors import Json
-
-CALLS = frozenset({"function_call", "custom_tool_call"})
-OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 class Given(NamedTuple):

@@ -2,9 +2,24 @@
 
 from collections.abc import Mapping
 
+from llm_backend.domain.items import CALLS
 from llm_backend.errors import Json
 
 REFUSAL = "refusal"
+
+TEXTS = frozenset({"input_text", "output_text"})
+"""What a chat calls `text`."""
+
+NESTED: Mapping[str, tuple[str, Mapping[str, str]]] = {
+    "input_image": ("image_url", {"image_url": "url", "detail": "detail"}),
+    "input_file": ("file", {name: name for name in ("file_data", "file_id", "filename")}),
+}
+"""What a chat has in an object: by the type of an item's part its name there, and what its members are called there."""
+
+MARK = "prompt_cache_breakpoint"
+"""A member that any part may have, of both."""
+
+_ITEMS: Mapping[str, str] = {kind: item for item, (kind, _) in CALLS.items()}
 
 
 def content_of_item(content: Json, role: str) -> Json:
@@ -17,25 +32,25 @@ def content_of_item(content: Json, role: str) -> Json:
 
 def content_of_message(content: Json) -> Json:
     """An item's content as a chat has it."""
-    return content if isinstance(content, str) else [_part_of_message(part) for part in content]
+    return content if isinstance(content, str) else [part_of_message(part) for part in content]
 
 
 def call_of_item(call: Json) -> dict[str, Json] | None:
     """A call of a tool as an item, without its id; None where it is none."""
     kind = call.get("type") or "function" if isinstance(call, dict) else None
-    inner = call.get(kind) if kind in ("function", "custom") else None
-    if not isinstance(inner, dict) or not isinstance(call.get("id"), str):
+    item = _ITEMS.get(kind) if isinstance(kind, str) else None
+    inner = call.get(kind) if item is not None else None
+    if item is None or not isinstance(inner, dict) or not isinstance(call.get("id"), str):
         return None
-    text = "arguments" if kind == "function" else "input"
+    text = CALLS[item][1]
     if not isinstance(inner.get("name"), str) or not isinstance(inner.get(text), str):
         return None
-    item = "function_call" if kind == "function" else "custom_tool_call"
     return {"type": item, "call_id": call["id"], "name": inner["name"], text: inner[text], "status": "completed"}
 
 
 def call_of_message(item: Mapping[str, Json]) -> dict[str, Json]:
     """An item that is a call, as a message has it."""
-    kind, text = ("function", "arguments") if item["type"] == "function_call" else ("custom", "input")
+    kind, text = CALLS[item["type"]]
     return {"id": item["call_id"], "type": kind, kind: {"name": item["name"], text: item[text]}}
 
 
@@ -52,6 +67,22 @@ def refusal_alone(content: Json) -> str | None:
     return None
 
 
+def part_of_message(part: Mapping[str, Json]) -> dict[str, Json]:
+    """A part of an item's content as a chat has it. How a picture is looked at if nobody says is not said."""
+    kind = part["type"]
+    if kind in TEXTS:
+        told = {"type": "text", "text": part["text"]}
+    elif kind in NESTED:
+        name, members = NESTED[kind]
+        given = {there: part[here] for here, there in members.items() if part.get(here) is not None}
+        if given.get("detail") == "auto":
+            del given["detail"]
+        told = {"type": name, name: given}
+    else:
+        told = {"type": kind, kind: part[kind]}
+    return told if part.get(MARK) is None else {**told, MARK: part[MARK]}
+
+
 def _part_of_item(part: Json, role: str) -> dict[str, Json] | None:
     item: dict[str, Json] | None = None
     match part:
@@ -61,22 +92,15 @@ def _part_of_item(part: Json, role: str) -> dict[str, Json] | None:
             item = {"type": "input_text", "text": text}
         case {"type": "refusal", "refusal": str(text)}:
             item = {"type": "refusal", "refusal": text}
-        case {"type": "image_url", "image_url": {"url": str(url), **rest}}:
-            item = {"type": "input_image", "image_url": url, "detail": rest.get("detail") or "auto"}
         case {"type": "input_audio", "input_audio": dict(sound)}:
             item = {"type": "input_audio", "input_audio": sound}
+        case {"type": "image_url", "image_url": {"url": str(), **rest} as image}:
+            item = {**_unnested("input_image", image), "detail": rest.get("detail") or "auto"}
         case {"type": "file", "file": dict(file)}:
-            item = {**file, "type": "input_file"}
-    return item
+            item = _unnested("input_file", file)
+    return item if item is None or part.get(MARK) is None else {**item, MARK: part[MARK]}
 
 
-def _part_of_message(part: Mapping[str, Json]) -> dict[str, Json]:
-    kind = part["type"]
-    if kind == "input_image":
-        detail = {} if part["detail"] == "auto" else {"detail": part["detail"]}
-        return {"type": "image_url", "image_url": {"url": part["image_url"], **detail}}
-    if kind == "input_file":
-        return {"type": "file", "file": {name: value for name, value in part.items() if name != "type"}}
-    if kind in ("input_text", "output_text"):
-        return {"type": "text", "text": part["text"]}
-    return dict(part)
+def _unnested(kind: str, given: Mapping[str, Json]) -> dict[str, Json]:
+    members = NESTED[kind][1]
+    return {"type": kind} | {here: given[there] for here, there in members.items() if given.get(there) is not None}

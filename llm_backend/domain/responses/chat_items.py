@@ -7,6 +7,8 @@ id, its status, its phase, the annotations of a text and its logprobs) is no par
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from llm_backend.domain.completions.parts import call_of_message
+from llm_backend.domain.items import CALLS, OUTPUTS
 from llm_backend.domain.responses.chat_parts import Part, content_of, parts_of
 from llm_backend.domain.responses.unsupported import check_usual, kind_of, needed, unsupported_value
 from llm_backend.errors import Json
@@ -16,13 +18,6 @@ BETWEEN = "\n\n"
 
 ROLES: Mapping[str, str] = {"user": "user", "assistant": "assistant", "system": "system", "developer": "system"}
 """A developer's message is a system's to OpenAI, and that is what every other chat calls it."""
-
-CALLS: Mapping[str, tuple[str, str]] = {
-    "function_call": ("function", "arguments"),
-    "custom_tool_call": ("custom", "input"),
-}
-"""What a chat calls each kind of call, and the field of what is given to the tool."""
-OUTPUTS = frozenset({"function_call_output", "custom_tool_call_output"})
 
 
 @dataclass(slots=True)
@@ -91,11 +86,10 @@ class Dialogue:
 
     def _take_call(self, item: Mapping[str, Json], param: str) -> None:
         check_usual(item, param)
-        kind, given = CALLS[item["type"]]
-        told = {name: needed(item, name, str, param) for name in ("name", given)}
-        call = {"id": needed(item, "call_id", str, param), "type": kind, kind: told}
+        for name in ("call_id", "name", CALLS[item["type"]][1]):
+            needed(item, name, str, param)
         self._turn = self._turn or _Turn()
-        self._turn.calls.append(call)
+        self._turn.calls.append(call_of_message(item))
 
     def _take_output(self, item: Mapping[str, Json], param: str) -> None:
         check_usual(item, param)

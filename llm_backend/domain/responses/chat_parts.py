@@ -1,16 +1,16 @@
-"""The content of items, as the content of a chat's messages."""
+"""The content of items, as the content of a chat's messages: what chats have no word for is refused by its name."""
 
 from collections.abc import Callable, Mapping, Sequence
 
+from llm_backend.domain.completions.parts import NESTED, REFUSAL, TEXTS, part_of_message
 from llm_backend.domain.responses.unsupported import kind_of, needed, unsupported_value
 from llm_backend.errors import Json
 
 Part = dict[str, Json]
 
-TEXTS = frozenset({"input_text", "output_text"})
 PARTS: Mapping[str, frozenset[str]] = {
     "user": TEXTS | {"input_image", "input_file", "input_audio"},
-    "assistant": TEXTS | {"refusal"},
+    "assistant": TEXTS | {REFUSAL},
     "system": TEXTS,
     "tool": TEXTS,
 }
@@ -36,52 +36,50 @@ def _part(part: Mapping[str, Json], role: str, param: str) -> Part:
     kind = needed(part, "type", str, param)
     if kind not in PARTS[role]:
         raise unsupported_value(f"A part of {kind_of(part)} in a message of the role {role}", f"{param}.type")
-    made = _MAKERS[kind](part, param)
-    mark = part.get("prompt_cache_breakpoint")
-    return made if mark is None else {**made, "prompt_cache_breakpoint": mark}
+    _CHECKS[kind](part, param)
+    return part_of_message(part)
 
 
-def _text(part: Mapping[str, Json], param: str) -> Part:
-    return {"type": "text", "text": needed(part, "text", str, param)}
+def _check_text(part: Mapping[str, Json], param: str) -> None:
+    needed(part, "text", str, param)
 
 
-def _refusal(part: Mapping[str, Json], param: str) -> Part:
-    return {"type": "refusal", "refusal": needed(part, "refusal", str, param)}
+def _check_refusal(part: Mapping[str, Json], param: str) -> None:
+    needed(part, REFUSAL, str, param)
 
 
-def _image(part: Mapping[str, Json], param: str) -> Part:
-    shown = _told(part, {"image_url": "url", "detail": "detail"}, param)
-    if "url" not in shown:
+def _check_image(part: Mapping[str, Json], param: str) -> None:
+    if part.get("image_url") is None:
         raise unsupported_value("An image without its own address or data", f"{param}.file_id")
-    return {"type": "image_url", "image_url": shown}
+    _check_members(part, param)
 
 
-def _file(part: Mapping[str, Json], param: str) -> Part:
+def _check_file(part: Mapping[str, Json], param: str) -> None:
     if part.get("file_url") is not None:
         raise unsupported_value("A file by its address", f"{param}.file_url")
     if part.get("detail") not in (None, "auto"):
         raise unsupported_value("How closely a file is to be looked at", f"{param}.detail")
-    return {"type": "file", "file": _told(part, {name: name for name in ("file_data", "file_id", "filename")}, param)}
+    _check_members(part, param)
 
 
-def _audio(part: Mapping[str, Json], param: str) -> Part:
-    sound, place = needed(part, "input_audio", dict, param), f"{param}.input_audio"
-    return {
-        "type": "input_audio",
-        "input_audio": {name: needed(sound, name, str, place) for name in ("data", "format")},
-    }
+def _check_audio(part: Mapping[str, Json], param: str) -> None:
+    sound = needed(part, "input_audio", dict, param)
+    for name in ("data", "format"):
+        needed(sound, name, str, f"{param}.input_audio")
 
 
-def _told(part: Mapping[str, Json], names: Mapping[str, str], param: str) -> dict[str, str]:
-    """Those texts of `names` that the part has, by what a chat calls them."""
-    return {chats: needed(part, name, str, param) for name, chats in names.items() if part.get(name) is not None}
+def _check_members(part: Mapping[str, Json], param: str) -> None:
+    for name in NESTED[part["type"]][1]:
+        if part.get(name) is not None:
+            needed(part, name, str, param)
 
 
-_MAKERS: Mapping[str, Callable[[Mapping[str, Json], str], Part]] = {
-    "input_text": _text,
-    "output_text": _text,
-    "refusal": _refusal,
-    "input_image": _image,
-    "input_file": _file,
-    "input_audio": _audio,
+_CHECKS: Mapping[str, Callable[[Mapping[str, Json], str], None]] = {
+    "input_text": _check_text,
+    "output_text": _check_text,
+    "refusal": _check_refusal,
+    "input_image": _check_image,
+    "input_file": _check_file,
+    "input_audio": _check_audio,
 }
+"""What is refused of each kind, as no chat has it."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from llm_backend.domain.items import CALLS
 from llm_backend.domain.responses import logprobs
 from llm_backend.domain.responses.voices import LISTS, OF_ITEMS, OUTPUT_TEXT, Voice, of_part
 from llm_backend.errors import Json
@@ -16,7 +17,7 @@ INCOMPLETE: Final = "incomplete"
 
 _FAILS: Final = frozenset({"web_search_call", "image_generation_call"})
 """Items that fail where others are incomplete."""
-_BREAKS: Final = frozenset({"message", "function_call", "custom_tool_call", "reasoning"})
+_BREAKS: Final = frozenset({"message", "reasoning", *CALLS})
 """Items that are said to be incomplete even where nothing was said of their status."""
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from llm_backend.domain.completions.keeping import joined, kept_item, parted
 from llm_backend.domain.completions.messages import Given, items_of, items_said, message_of, messages_of
 from llm_backend.domain.items import rows
+from llm_backend.domain.responses.chat_request import chat_body
 from llm_backend.errors import Json
 from llm_backend.storage.items import Item
 from tests.clocks import SetClock
@@ -136,6 +137,24 @@ def test_what_is_said_is_known_to_other_apis_by_its_parts() -> None:
         {"type": "input_text", "text": "Look"},
         {"type": "input_image", "image_url": "https://pictures.example/a.png", "detail": "auto"},
     ]
+
+
+@given(st.lists(PARTS, min_size=2, max_size=3))
+def test_parts_are_the_same_to_a_chat_by_whichever_api_they_came(parts: list[Json]) -> None:
+    [kept_so] = items_of([{"role": "user", "content": parts}])
+
+    [asked] = chat_body({"model": "m", "input": [kept_so.item]})["messages"]
+
+    assert asked == message_of([kept_so.item])
+
+
+def test_where_a_prompt_may_be_cached_is_known_to_other_apis() -> None:
+    part = {"type": "text", "text": "Long", "prompt_cache_breakpoint": {"mode": "explicit"}}
+
+    [given] = items_of([{"role": "user", "content": [part]}])
+
+    assert given.as_given is None
+    assert given.item["content"][0]["prompt_cache_breakpoint"] == {"mode": "explicit"}
 
 
 def test_calls_and_what_came_of_them_are_items_of_their_own() -> None:

@@ -50,6 +50,11 @@ PARTS: list[tuple[str, Json, Json]] = [
     ),
     (
         "user",
+        [{"type": "input_image", "image_url": PICTURE, "detail": "auto"}],
+        [{"type": "image_url", "image_url": {"url": PICTURE}}],
+    ),
+    (
+        "user",
         [{"type": "input_image", "image_url": PICTURE, "detail": "original", "prompt_cache_breakpoint": MARK}],
         [
             {
