@@ -16,6 +16,13 @@ async def test_responses_are_answered_kept_gone_on_with_and_forgotten(platform: 
         "streamed": [["one", " two"], "one two"],
         "parsed": {"country": "Paris", "city": "Paris"},
         "tools": [["function_call", "custom_tool_call"], True],
+        "called": [
+            [
+                *("output_item.added", "function_call_arguments.done", "output_item.done"),
+                *("output_item.added", "custom_tool_call_input.done", "output_item.done"),
+            ],
+            ["get_weather"],
+        ],
         "listed": ["0", "1", "2", "3", "4"],
         "conversed": [["zero", "one", "one", "two", "two"], True],
         "resumed": [True, True],

@@ -55,6 +55,14 @@ def tools(sdk: OpenAI) -> Any:
     return [call.type for call in calls], "shell said so" in answered.output_text
 
 
+def called(sdk: OpenAI) -> Any:
+    """The events that end something of calls in parallel, each as strict as its type; and the functions they name."""
+    asked = sdk.responses.create(model="echo", input=BOTH, tools=[WEATHER, SHELL], stream=True)
+    events: Any = [type(event).model_validate(event.to_dict(), strict=True) for event in asked]
+    ended = [event.type.removeprefix("response.") for event in events if event.type.endswith((".added", ".done"))]
+    return ended, [event.name for event in events if event.type == "response.function_call_arguments.done"]
+
+
 def listed(sdk: OpenAI) -> Any:
     given: Any = [{"role": "user", "content": f"{number}"} for number in range(5)]
     response = sdk.responses.create(model="echo", input=given)
@@ -90,7 +98,7 @@ def forgotten(sdk: OpenAI) -> Any:
 
 
 def main(base_url: str, key: str) -> None:
-    parts = (created, streamed, parsed, tools, listed, conversed, resumed, forgotten)
+    parts = (created, streamed, parsed, tools, called, listed, conversed, resumed, forgotten)
     with OpenAI(base_url=base_url, api_key=key) as sdk:
         got = {part.__name__: part(sdk) for part in parts}
     json.dump(got, sys.stdout)
