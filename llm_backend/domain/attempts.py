@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
+from functools import partial
 
 import orjson
 import structlog
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.entries import Balance
+from llm_backend.domain.extras import Extra, opened
 from llm_backend.domain.interruption import Interruption
 from llm_backend.domain.keeping import Kept, written_with
 from llm_backend.domain.limits import FREE, Asked, Permit
@@ -96,7 +98,8 @@ class Attempts:
             try:
                 with self._interruption.listening():
                     was_sent = True
-                    return await self.route.upstream.open(self._outbound(self._attempt))
+                    send = partial(self._outbound, self._attempt)
+                    return await opened(self.route, self.trade.extra, self._work.body, send)
             except LLMBackendError as error:
                 await self._settle_unanswered(error, was_sent=was_sent)
                 if not await self._goes_on(error):
@@ -264,10 +267,10 @@ class Attempts:
         else:
             await self.settle(NOTHING_USED, Ending.failed(error), "void")
 
-    def _outbound(self, attempt: Attempt) -> Outbound:
+    def _outbound(self, attempt: Attempt, extra: Extra | None) -> Outbound:
         """Our own serialisation of what was validated and reserved, with the upstream's name for the model."""
         work, trade, sent = self._work, self.trade, self._sizing.sent(attempt.grant)
-        body = sent if isinstance(sent, Form) else self._written(sent)
+        body = sent if isinstance(sent, Form) else self._written(extra.added(sent) if extra else sent)
         # However often a whole answer is asked for, it takes no longer than one may; a stream is not asked for again
         # once it has begun, and has a limit of its own.
         deadline = None if work.streamed else self._deadline

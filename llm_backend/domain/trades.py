@@ -6,6 +6,7 @@ from typing import Protocol
 
 from llm_backend.domain.bench import Bench
 from llm_backend.domain.defaults import completed
+from llm_backend.domain.extras import SEALED_THOUGHTS, Extra
 from llm_backend.domain.fitting import Compacting, Continuing, Fitting, Reading
 from llm_backend.domain.media import Hearing, Pictures, Speech
 from llm_backend.domain.responses.chat_request import chat_body
@@ -105,6 +106,8 @@ class Trade:
     """The largest whole answer that is read."""
     event_bytes: int = EVENT_LIMIT
     """The largest event."""
+    extra: Extra | None = None
+    """What is asked for whether or not the client asks for it."""
     in_chat: "Trade | None" = None
     """What is asked for in its place of an upstream that has chats only; None: the same."""
     written: Callable[[Json], dict[str, Json]] | None = None
@@ -160,6 +163,7 @@ RESPONSES = Trade(
     sizing=Fitting,
     contents="output",
     events=typed("response.completed", "response.incomplete", "response.failed"),
+    extra=SEALED_THOUGHTS,
     in_chat=replace(CHAT, written=chat_body),
 )
 COMPACTIONS = Trade(

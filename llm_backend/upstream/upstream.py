@@ -12,6 +12,7 @@ from llm_backend.errors import Json, UpstreamFailed, UpstreamInvalid
 from llm_backend.upstream.bodies import BODY_LIMIT, beginning, bounded, whole
 from llm_backend.upstream.circuit import Attempt, Circuit
 from llm_backend.upstream.deadlines import Timeouts, Watch
+from llm_backend.upstream.denials import Denials
 from llm_backend.upstream.refusals import Refusals
 from llm_backend.upstream.resting import Rests
 from llm_backend.upstream.retries import Retries
@@ -59,6 +60,7 @@ class Upstream:
         self.retries = Retries()
         self.refusals = Refusals(secrets)
         self.rests = rests or Rests()
+        self.denials = Denials()
         self._transport = transport
         self._timeouts = timeouts
         self._circuit = circuit

@@ -8,7 +8,7 @@ from typing import TypeVar
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.exchanges import Exchanges
-from llm_backend.domain.responses.draft import ENCRYPTED, Draft
+from llm_backend.domain.responses.draft import Draft
 from llm_backend.domain.responses.drafting import Drafting, counted_from
 from llm_backend.domain.responses.exchanges import StreamedResponse, WholeResponse
 from llm_backend.domain.responses.judging import Judge
@@ -107,6 +107,5 @@ class Asking:
 
     def _body(self, draft: Draft, account_id: int, *, streamed: bool = False) -> dict[str, Json]:
         """What an upstream is asked: all of it in one request, which it need not keep."""
-        included = [*(draft.request.get("include") or ()), ENCRYPTED]
-        unkept = {"store": False, "include": list(dict.fromkeys(included))}
-        return {**self.drafting.body(draft, account_id), **unkept, **({"stream": True} if streamed else {})}
+        body = self.drafting.body(draft, account_id)
+        return {**body, "store": False, **({"stream": True} if streamed else {})}

@@ -18,8 +18,6 @@ from llm_backend.upstream.routing import Route
 
 Items = Sequence[dict[str, Json]]
 
-ENCRYPTED = "reasoning.encrypted_content"
-
 
 class Draft:
     """Made before anything is asked. What it tells of itself is told to its client, and to whoever reads it again."""
