@@ -1,6 +1,7 @@
 """What a response shows: what it was asked, what came of it, and what that cost."""
 
 from collections.abc import Mapping
+from types import UnionType
 from typing import Literal, NamedTuple
 
 from llm_backend.domain.usage import Usage
@@ -42,6 +43,28 @@ OURS = frozenset(
 """What an upstream's own response does not decide."""
 
 
+_KINDS: Mapping[str, type | UnionType] = {
+    "instructions": str | list,
+    "max_output_tokens": int,
+    "max_tool_calls": int,
+    "parallel_tool_calls": bool,
+    "prompt": dict,
+    "prompt_cache_key": str,
+    "prompt_cache_retention": str,
+    "reasoning": dict,
+    "safety_identifier": str,
+    "service_tier": str,
+    "temperature": int | float,
+    "text": dict,
+    "tool_choice": str | dict,
+    "tools": list,
+    "top_logprobs": int,
+    "top_p": int | float,
+    "user": str,
+}
+"""What an upstream's own response may say of what is known here; else it decides that neither."""
+
+
 class Outcome(NamedTuple):
     """How a response ended."""
 
@@ -59,12 +82,19 @@ IN_PROGRESS = Outcome("in_progress")
 def asked(request: Mapping[str, Json], upstream: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """What a response shows of its request; where that says nothing, what an `upstream` made of it."""
     said = {name: value for name, value in request.items() if value is not None and name in ASKED}
-    made = {name: value for name, value in (upstream or {}).items() if name not in OURS and value is not None}
+    made = {name: value for name, value in (upstream or {}).items() if _decides(name, value)}
     shown = {**ASKED, **made, **said}
     shown["text"] = {**ASKED["text"], **(shown["text"] or {})}
     shown["reasoning"] = {**ASKED["reasoning"], **(shown["reasoning"] or {})}
     shown["tools"] = [_tool(tool) for tool in shown["tools"] or ()]
     return shown
+
+
+def _decides(name: str, value: Json) -> bool:
+    """Whether an upstream's own response decides what is shown under this name."""
+    kind = _KINDS.get(name, object)
+    is_truth = isinstance(value, bool) and kind not in {bool, object}
+    return name not in OURS and value is not None and isinstance(value, kind) and not is_truth
 
 
 def _tool(tool: Json) -> Json:
