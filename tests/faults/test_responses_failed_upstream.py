@@ -3,7 +3,7 @@
 import pytest
 
 from llm_backend.errors import Json
-from tests.faults.responding import asked, check, ended, kept, saying
+from tests.faults.responding import asked, check, ended, kept, said, saying, whole
 from tests.faults.stage import Stage
 from tests.faulty import Cut
 
@@ -37,3 +37,48 @@ async def test_what_failed_upstream_is_told_and_kept_as_failed(
     assert [item["status"] for item in answer.response["output"]] == (["incomplete"] if stream else [])
     assert (await kept(stage.running, answer.response["id"])).response == answer.response
     assert len(await stage.records()) == 1
+
+
+NO_ITEM: Json = ["x"]
+BROKEN_ITEMS: Json = [{"type": "function_call"}, {"type": "message", "content": 7}, {"type": "message", "status": []}]
+
+
+@pytest.mark.parametrize("output", [NO_ITEM, BROKEN_ITEMS, "x"], ids=["no item", "broken items", "no list"])
+async def test_a_last_event_that_cannot_be_understood_is_the_end_and_what_came_is_kept(
+    stage: Stage, output: Json
+) -> None:
+    stage.upstream.streams(*saying("native", "Hel", "lo"), ended(output), Cut)
+
+    answer = await asked(stage.running, stream=True)
+
+    check(answer)
+    assert (answer.events[-1]["type"], answer.text) == ("response.failed", "Hello")
+    assert answer.response["error"]["code"] == "server_error"
+    assert (await kept(stage.running, answer.response["id"])).response == answer.response
+    assert len(await stage.records()) == 1
+
+
+WRONG: Json = {"text": "x", "reasoning": "y", "tools": {}, "temperature": True, "tool_choice": 7, "user": ["z"]}
+SAID: Json = {"text": {"format": {"type": "text"}, "verbosity": "low"}, "temperature": 0.5, "top_p": 1}
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+async def test_of_what_an_upstream_says_of_the_request_only_what_can_be_is_shown(
+    stage: Stage,
+    stream: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    for told in (WRONG, SAID):
+        *events, last = said("native", "Hello")
+        if stream:
+            stage.upstream.streams(*events, {**last, "response": last["response"] | told}, Cut)
+        else:
+            stage.upstream.answers(whole("native", "Hello") | told)
+
+    first, second = [await asked(stage.running, stream=stream) for _ in range(2)]
+
+    for answer in (first, second):
+        check(answer)
+        assert (answer.status, answer.response["status"], answer.text) == (200, "completed", "Hello")
+    shown = first.response
+    assert (shown["text"]["verbosity"], shown["tools"], shown["temperature"]) == ("medium", [], 1.0)
+    assert {name: second.response[name] for name in SAID} == SAID

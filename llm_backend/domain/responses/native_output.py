@@ -5,8 +5,8 @@ from typing import Final
 
 from llm_backend.domain.naming import OBJECT_ID
 from llm_backend.domain.responses import logprobs
-from llm_backend.domain.responses.growing import COMPLETED, INCOMPLETE, Event, Item
-from llm_backend.domain.responses.mending import begun, ended
+from llm_backend.domain.responses.growing import COMPLETED, INCOMPLETE, Event, Item, Text
+from llm_backend.domain.responses.mending import begun, ended, invalid, mended, part, refuse_nameless, said
 from llm_backend.domain.responses.outputs import NewId, prefix_of
 from llm_backend.domain.responses.voices import LISTS, OUTPUT_TEXT, SUMMARY_TEXT, VOICES, Voice, of_part
 from llm_backend.errors import Json, UpstreamInvalid
@@ -16,7 +16,7 @@ _OF_RESPONSES: Final = frozenset(
     f"response.{name}" for name in ("created", "queued", "in_progress", "completed", "incomplete", "failed")
 )
 """Events about the answer as a whole."""
-_BROKEN: Final = frozenset({"incomplete", "failed", "cancelled"})
+_BROKEN: Final = ("incomplete", "failed", "cancelled", "queued", "in_progress")
 """How a response stands that ended before it was complete."""
 _BOUND: Final = frozenset({"reasoning", "compaction"})
 """Items whose encrypted content, which may come late, is bound to their ids."""
@@ -63,7 +63,7 @@ class NativeOutput:
         """The events that one of the upstream's comes to: none for those about the response as a whole."""
         kind = event.get("type")
         if not isinstance(kind, str):
-            raise _invalid("an event without a type")
+            raise invalid("an event without a type")
         if kind in _OF_RESPONSES:
             self._hear(event)
             return []
@@ -84,17 +84,34 @@ class NativeOutput:
         """The events that end what is open, and tell of items that only the response itself has."""
         events: list[Event] = []
         response = self._response or {}
-        output = response.get("output")
         status = INCOMPLETE if is_cut or response.get("status") in _BROKEN else COMPLETED
-        for position, given in enumerate(output if isinstance(output, list) else []):
-            item = self._in_response(_object(given), position)
-            if item is None:
-                item, added = self._add(given, None)
-                events += added
-            events += item.finish(ended(given), status)
+        # All of them are looked at before anything is told: where one is refused, nothing is lost of the others.
+        for known, given in self._at_last(response.get("output"), is_cut=is_cut):
+            item, added = (known, []) if known is not None else self._add(given, None)
+            events += [*added, *item.finish(ended(given), status)]
         for item in self._items:
             events += item.finish({}, status)
         return events
+
+    def _at_last(self, output: Json, *, is_cut: bool) -> list[tuple[Item | None, Event]]:
+        """What the response itself says of its items, each with the one that is known already.
+
+        Raises UpstreamInvalid for what is no item; of an answer that was cut it is left out.
+        """
+        if not isinstance(output, list | None) and not is_cut:
+            raise invalid("an output that is no list")
+        found: list[tuple[Item | None, Event]] = []
+        for position, each in enumerate(output if isinstance(output, list) else []):
+            try:
+                given = mended(each)
+                item = self._in_response(given, position)
+                if item is None:
+                    refuse_nameless(given)
+                found.append((item, given))
+            except UpstreamInvalid:
+                if not is_cut:
+                    raise
+        return found
 
     def _hear(self, event: Event) -> None:
         response = event.get("response")
@@ -112,14 +129,14 @@ class NativeOutput:
         return item if item is not None and item.kind == given.get("type") else None
 
     def _item_added(self, event: Event) -> list[Event]:
-        given = _object(event.get("item"))
+        given = mended(event.get("item"))
         known = self._known(given)
         if known is not None and not known.is_done:
             return []
         return self._add(given, number(event.get("output_index")))[1]
 
     def _item_done(self, event: Event) -> list[Event]:
-        given = _object(event.get("item"))
+        given = mended(event.get("item"))
         item = self._named({"item_id": given.get("id"), **event})
         if item is not None and item.is_done and item is self._known(given):
             return []
@@ -130,44 +147,34 @@ class NativeOutput:
         return [*events, *before, {**event, **done}]
 
     def _part_added(self, event: Event) -> list[Event]:
-        part = _object(event.get("part"))
-        voice = self._voice(event, part)
+        given = part(event.get("part"))
+        voice = self._voice(event, given)
         item, events = self._speaker(voice, event)
         at = number(event.get(voice.index_name))
         known = item.known(voice, at)
         if at is not None and known is not None and not known.is_ended:
             return events
-        begun_so = item.open(voice, at, part)[1]
+        begun_so = item.open(voice, at, given)[1]
         return [*events, *({**event, **told} for told in begun_so)]
 
     def _part_done(self, event: Event) -> list[Event]:
-        part = _object(event.get("part"))
-        voice = self._voice(event, part)
+        given = part(event.get("part"))
+        voice = self._voice(event, given)
         if self._is_over(event):
             return []
-        item, events = self._speaker(voice, event)
-        at = number(event.get(voice.index_name))
-        text = item.known(voice, at)
-        if text is None:
-            text, added = item.open(voice, at, part)
-            events += added
-        events += text.settle(part)
+        text, events = self._text(voice, event, given)
+        events += text.settle(given)
         told = text.ended()
         return [*events, *told[:-1], *({**event, **done} for done in told[-1:])]
 
     def _annotated(self, event: Event) -> list[Event]:
-        item, events = self._speaker(OUTPUT_TEXT, event)
-        at = number(event.get(OUTPUT_TEXT.index_name))
-        text = item.known(OUTPUT_TEXT, at)
-        if text is None:
-            text, added = item.open(OUTPUT_TEXT, at)
-            events += added
+        text, events = self._text(OUTPUT_TEXT, event)
         return [*events, {**event, **text.annotate(event.get("annotation"))}]
 
     def _said(self, voice: Voice, event: Event) -> list[Event]:
         delta = event.get("delta")
         if not isinstance(delta, str):
-            raise _invalid("a piece of text that is none")
+            raise invalid("a piece of text that is none")
         item, events = self._speaker(voice, event)
         text, added = item.text(voice, number(event.get(voice.index_name)))
         told = text.say(delta, logprobs.kept(event.get("logprobs")))
@@ -176,13 +183,9 @@ class NativeOutput:
     def _all_said(self, voice: Voice, event: Event) -> list[Event]:
         if self._is_over(event):
             return []
-        item, events = self._speaker(voice, event)
-        at = number(event.get(voice.index_name))
-        text = item.known(voice, at)
-        if text is None:
-            text, added = item.open(voice, at)
-            events += added
-        events += text.settle({name: event.get(name) for name in (voice.field, "logprobs")})
+        whole = said(event.get(voice.field), voice)
+        text, events = self._text(voice, event)
+        events += text.settle({voice.field: whole, "logprobs": event.get("logprobs")})
         return [*events, *({**event, **told} for told in text.finished())]
 
     def _of_another_kind(self, event: Event) -> list[Event]:
@@ -197,14 +200,22 @@ class NativeOutput:
         told = {**event, "item_id": item.id, "output_index": item.index}
         return [told | ({"item": {**inner, "id": item.id}} if isinstance(inner, dict) else {})]
 
-    def _voice(self, event: Event, part: Event) -> Voice:
+    def _text(self, voice: Voice, event: Event, given: Event | None = None) -> tuple[Text, list[Event]]:
+        """The text that an event is about, ended or not, begun where nobody knows of it. `given`: what its part has."""
+        item, events = self._speaker(voice, event)
+        at = number(event.get(voice.index_name))
+        known = item.known(voice, at)
+        if known is not None:
+            return known, events
+        text, added = item.open(voice, at, given)
+        return text, events + added
+
+    def _voice(self, event: Event, given: Event) -> Voice:
         """In which voice a part speaks that an event tells of."""
         if event["type"].startswith(SUMMARY_TEXT.part_events):
             return SUMMARY_TEXT
-        kind, item = part.get("type"), self._named(event)
-        if not isinstance(kind, str):
-            raise _invalid("a part without a type")
-        return of_part(kind, item.kind if item is not None and item.kind in LISTS else "message", "content")
+        item = self._named(event)
+        return of_part(given["type"], item.kind if item is not None and item.kind in LISTS else "message", "content")
 
     def _is_over(self, event: Event) -> bool:
         """Whether the event tells of the end of something in an item that has ended already."""
@@ -231,7 +242,7 @@ class NativeOutput:
             if item is not None and item.kind == voice.item and not item.is_done:
                 return item, []
         if voice.item not in LISTS:
-            raise _invalid(f"a part of a {voice.item} that had not begun, or had ended")
+            raise invalid(f"a part of a {voice.item} that had not begun, or had ended")
         return self._add({"type": voice.item, "id": event.get("item_id")}, number(event.get("output_index")))
 
     def _add(self, given: Event, index: int | None) -> tuple[Item, list[Event]]:
@@ -256,13 +267,3 @@ class NativeOutput:
 
 _DELTAS: Final[Mapping[str, Voice]] = {f"{voice.events}.delta": voice for voice in VOICES}
 _DONES: Final[Mapping[str, Voice]] = {f"{voice.events}.done": voice for voice in VOICES}
-
-
-def _object(value: Json) -> Event:
-    if not isinstance(value, dict):
-        raise _invalid("an event without what it tells of")
-    return value
-
-
-def _invalid(what: str) -> UpstreamInvalid:
-    return UpstreamInvalid(f"The upstream sent {what}.", outcome_unknown=True)

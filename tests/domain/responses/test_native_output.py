@@ -5,7 +5,7 @@ import pytest
 from llm_backend.domain.responses.native_output import NativeOutput
 from llm_backend.errors import Json, UpstreamInvalid
 from tests.domain.responses.answering import new_ids, taken
-from tests.domain.responses.native_events import CALL, MESSAGE, SEARCH, event, names, part
+from tests.domain.responses.native_events import CALL, MESSAGE, SEARCH, complete, event, names, part, texts
 from tests.domain.responses.strict import check_events
 
 
@@ -210,6 +210,35 @@ def test_what_cannot_be_understood_is_no_answer(wrong: Json) -> None:
         NativeOutput(new_ids()).take(wrong)
 
 
-def test_a_whole_answer_of_something_else_is_none() -> None:
+@pytest.mark.parametrize("output", [["a text"], "a text", [{"type": "function_call"}]])
+def test_a_whole_answer_of_something_else_is_none(output: Json) -> None:
     with pytest.raises(UpstreamInvalid):
-        NativeOutput(new_ids()).whole({"output": ["a text"]})
+        NativeOutput(new_ids()).whole({"output": output})
+
+
+def test_what_is_no_item_in_the_end_takes_nothing_of_the_others_away() -> None:
+    output = NativeOutput(new_ids())
+    output.take(event("output_item.added", output_index=0, item=MESSAGE))
+    output.take(event("completed", response={"output": [complete("Hello"), {"type": "function_call"}, SEARCH, "x"]}))
+
+    with pytest.raises(UpstreamInvalid):
+        output.close(is_cut=False)
+    told = output.close(is_cut=True)
+
+    assert [each["output_index"] for each in told if each["type"].endswith("item.done")] == [0, 1]
+    assert [item["type"] for item in output.items] == ["message", "web_search_call"]
+    assert texts(output.items) == ["Hello"]
+
+
+def test_items_without_ids_that_only_the_response_has_are_all_told() -> None:
+    calls = [{"type": "function_call", "call_id": name, "name": name, "arguments": "{}"} for name in "abc"]
+
+    output, events = taken(
+        [
+            event("output_item.added", output_index=0, item=MESSAGE),
+            event("completed", response={"output": [complete("Hello"), *calls]}),
+        ]
+    )
+
+    check_events(events)
+    assert [item.get("name") for item in output.items] == [None, "a", "b", "c"]
