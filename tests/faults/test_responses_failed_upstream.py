@@ -39,6 +39,98 @@ async def test_what_failed_upstream_is_told_and_kept_as_failed(
     assert len(await stage.records()) == 1
 
 
+def will_end(stage: Stage, told: Json, *, stream: bool) -> None:
+    """Have the next request answered `Hello`, with this in its response."""
+    *events, last = said("native", "Hello")
+    if stream:
+        stage.upstream.streams(*events, {**last, "response": last["response"] | told}, Cut)
+    else:
+        stage.upstream.answers(whole("native", "Hello") | told)
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("told", "status"),
+    [
+        ({"status": "incomplete"}, "incomplete"),
+        ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "incomplete"),
+        ({"status": "cancelled"}, "failed"),
+        ({"status": "queued"}, "failed"),
+        ({"status": "in_progress"}, "failed"),
+        ({"status": "completed", "incomplete_details": {}}, "completed"),
+        ({"status": None}, "completed"),
+        ({"status": ["odd"]}, "completed"),
+    ],
+    ids=str,
+)
+async def test_a_response_ends_as_its_upstream_says(
+    stage: Stage,
+    told: Json,
+    status: str,
+    stream: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    will_end(stage, told, stream=stream)
+
+    answer = await asked(stage.running, stream=stream)
+
+    check(answer)
+    shown = answer.response
+    assert (shown["status"], answer.text) == (status, "Hello")
+    assert (shown["error"] is not None) == (status == "failed")
+    assert shown["incomplete_details"] == (told.get("incomplete_details") if status == "incomplete" else None)
+    assert (await kept(stage.running, shown["id"])).response == shown
+
+
+@pytest.mark.parametrize("name", ["incomplete", "failed"])
+async def test_a_last_event_says_by_its_name_how_a_response_ended_that_does_not(stage: Stage, name: str) -> None:
+    last = ended([], name)
+    stage.upstream.streams(*saying("native", "Hello"), {**last, "response": last["response"] | {"status": None}}, Cut)
+
+    answer = await asked(stage.running, stream=True)
+
+    check(answer)
+    assert (answer.response["status"], answer.text) == (name, "Hello")
+    assert answer.response["output"][0]["status"] == "incomplete"
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ({"code": "invalid_prompt", "message": "Not that."}, ("invalid_prompt", "Not that.")),
+        ({"code": "rate_limit_exceeded", "message": "Wait."}, ("rate_limit_exceeded", "Wait.")),
+        ({"code": "image_too_large", "message": "See 10.0.0.7 now."}, ("image_too_large", "See [redacted] now.")),
+        ({"code": "server_error", "message": "It broke at 10.0.0.7."}, ("server_error", "The upstream failed.")),
+        ({"code": "gpu_on_fire", "message": "Run."}, ("server_error", "The upstream failed.")),
+        ({"code": ["odd"]}, ("server_error", "The upstream failed.")),
+        ("It broke.", ("server_error", "The upstream failed.")),
+    ],
+    ids=str,
+)
+async def test_why_it_failed_is_told_by_the_words_that_responses_have(
+    stage: Stage,
+    error: Json,
+    told: tuple[str, str],
+    stream: bool,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    will_end(stage, {"status": "failed", "error": error}, stream=stream)
+
+    answer = await asked(stage.running, stream=stream)
+
+    check(answer)
+    assert (answer.response["error"]["code"], answer.response["error"]["message"]) == told
+
+
+async def test_a_refusal_within_a_stream_keeps_its_code(stage: Stage) -> None:
+    refused = {"type": "invalid_request_error", "code": "invalid_prompt", "message": "Not that."}
+    stage.upstream.streams(*saying("native", "Hello"), {"type": "error", "error": refused}, Cut)
+
+    answer = await asked(stage.running, stream=True)
+
+    check(answer)
+    assert answer.response["error"] == {"code": "invalid_prompt", "message": "Not that."}
+
+
 NO_ITEM: Json = ["x"]
 BROKEN_ITEMS: Json = [{"type": "function_call"}, {"type": "message", "content": 7}, {"type": "message", "status": []}]
 
@@ -68,11 +160,7 @@ async def test_of_what_an_upstream_says_of_the_request_only_what_can_be_is_shown
     stream: bool,  # noqa: FBT001 (a parameter of the test)
 ) -> None:
     for told in (WRONG, SAID):
-        *events, last = said("native", "Hello")
-        if stream:
-            stage.upstream.streams(*events, {**last, "response": last["response"] | told}, Cut)
-        else:
-            stage.upstream.answers(whole("native", "Hello") | told)
+        will_end(stage, told, stream=stream)
 
     first, second = [await asked(stage.running, stream=stream) for _ in range(2)]
 

@@ -4,6 +4,7 @@ from typing import cast
 
 import pytest
 
+from llm_backend.domain.responses.outcomes import CODES
 from llm_backend.errors import Json
 from tests.faults.responding import HELLO, Kind, asked, check, is_count, kept, said, saying, stored, translated, whole
 from tests.faults.stage import Stage
@@ -59,7 +60,7 @@ async def test_a_fault_within_a_stream_ends_it_as_failed_and_is_kept_and_recorde
     assert answer.events[-1]["type"] == "response.failed"
     assert answer.text == "Hello"
     assert [item["status"] for item in answer.response["output"]] == ["incomplete"]
-    assert answer.response["error"]["code"] == "server_error"
+    assert answer.response["error"]["code"] == (fault.code if fault.code in CODES else "server_error")
     (record,) = await stage.records()
     assert (record.status, record.basis, record.error_code) == ("incomplete", fault.basis, fault.code)
     assert (record.completion_tokens, record.upstream_status) == (7 if fault.basis == "reported" else 2, 200)

@@ -9,10 +9,11 @@ from llm_backend.domain.clock import Clock
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.responses.asking import Asking
 from llm_backend.domain.responses.draft import Draft
-from llm_backend.domain.responses.exchanges import StreamedResponse, broken
+from llm_backend.domain.responses.exchanges import StreamedResponse
 from llm_backend.domain.responses.framing import Framing
 from llm_backend.domain.responses.keeping import body, opened
 from llm_backend.domain.responses.noted import Noted
+from llm_backend.domain.responses.outcomes import broken
 from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.responses.shown import QUEUED
 from llm_backend.domain.work import Work

@@ -11,30 +11,17 @@ from llm_backend.domain.responses import shown
 from llm_backend.domain.responses.chat_output import ChatOutput
 from llm_backend.domain.responses.draft import Draft
 from llm_backend.domain.responses.framing import Framing
+from llm_backend.domain.responses.outcomes import UNKEPT, broken, outcome_of
 from llm_backend.domain.responses.outputs import Output
 from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.responses.shown import Outcome
 from llm_backend.domain.streams import MEDIA_TYPE, StreamedAnswer
 from llm_backend.domain.trades import Events, Trade
 from llm_backend.domain.work import Ending, Status, Work
-from llm_backend.errors import (
-    BudgetExhausted,
-    DatabaseUnavailable,
-    Json,
-    LLMBackendError,
-    RanAway,
-    RateLimited,
-    ResponseCancelled,
-)
+from llm_backend.errors import DatabaseUnavailable, Json, LLMBackendError
 from llm_backend.streaming.admitted import Admitted
 from llm_backend.streaming.mould import Cast
-from llm_backend.upstream.refusals import Refusals
 from llm_backend.upstream.routing import Plan
-
-LIMITED = "rate_limit_exceeded"
-"""The one word that a failed response has for whatever an account may not."""
-
-UNKEPT = Outcome("failed", error={"code": "server_error", "message": "The response could not be kept."})
 
 
 class WholeResponse(WholeAnswer):
@@ -179,24 +166,3 @@ class StreamedResponse(StreamedAnswer):
             self._fail(error)
             self._last = self._framing.error(error)
         self._pipe.close(self._last)
-
-
-def outcome_of(output: Output, refusals: Refusals) -> Outcome:
-    """How an answer ended that came to its end; `refusals`: how its upstream's words may be told."""
-    told = output.response or {}
-    if told.get("status") == "failed":
-        found = refusals.told(told.get("error") or {})
-        message = "The upstream failed." if found is None else str(found)
-        return Outcome("failed", error={"code": "server_error", "message": message})
-    reason = output.incomplete_reason
-    return Outcome("completed") if reason is None else Outcome("incomplete", reason)
-
-
-def broken(error: LLMBackendError) -> Outcome:
-    """How one ended that did not."""
-    if isinstance(error, ResponseCancelled):
-        return Outcome("cancelled")
-    if isinstance(error, RanAway):
-        return Outcome("incomplete", "max_output_tokens")
-    is_limited = isinstance(error, RateLimited | BudgetExhausted)
-    return Outcome("failed", error={"code": LIMITED if is_limited else "server_error", "message": str(error)})

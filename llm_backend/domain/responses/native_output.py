@@ -16,6 +16,8 @@ _OF_RESPONSES: Final = frozenset(
     f"response.{name}" for name in ("created", "queued", "in_progress", "completed", "incomplete", "failed")
 )
 """Events about the answer as a whole."""
+_FINALS: Final = {f"response.{status}": status for status in ("completed", "incomplete", "failed")}
+"""How a response ended that does not say so itself, by its last event."""
 _BROKEN: Final = ("incomplete", "failed", "cancelled", "queued", "in_progress")
 """How a response stands that ended before it was complete."""
 _BOUND: Final = frozenset({"reasoning", "compaction"})
@@ -116,7 +118,9 @@ class NativeOutput:
     def _hear(self, event: Event) -> None:
         response = event.get("response")
         if isinstance(response, dict):
-            self._response = response
+            ended_as = _FINALS.get(event["type"])
+            is_silent = ended_as is not None and response.get("status") is None
+            self._response = {**response, "status": ended_as} if is_silent else response
         elif "output" in event:
             # A whole answer that was made an event of.
             self._response = {name: value for name, value in event.items() if name != "type"}
