@@ -64,7 +64,12 @@ SHOWN_APART = frozenset({"id", "type", "role", "content", "status"})
 
 def new_id(kind: str) -> str:
     """An id for an item of that type."""
-    return public_id(PREFIXES.get(kind, "item"))
+    return public_id(prefix_of(kind))
+
+
+def prefix_of(kind: str) -> str:
+    """How the id of an item of that type begins, without its underscore."""
+    return PREFIXES.get(kind, "item")
 
 
 def given(value: Json) -> list[dict[str, Json]]:

@@ -2,7 +2,13 @@
 
 import pytest
 
-from llm_backend.domain.items import asked, given
+from llm_backend.domain.items import asked, given, new_id
+
+
+def test_ids_begin_as_openais_do() -> None:
+    ids = [new_id(kind) for kind in ("message", "reasoning", "mcp_list_tools", "hologram")]
+
+    assert [each.partition("_")[0] for each in ids] == ["msg", "rs", "mcpl", "item"]
 
 
 @pytest.mark.parametrize("kind", ["reasoning", "compaction"])

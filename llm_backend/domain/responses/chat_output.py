@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from llm_backend.domain.items import prefix_of
 from llm_backend.domain.responses import logprobs
 from llm_backend.domain.responses.growing import COMPLETED, IN_PROGRESS, INCOMPLETE, Event, Item, Text
 from llm_backend.domain.responses.in_turn import InTurn
-from llm_backend.domain.responses.outputs import NewId, prefix_of
+from llm_backend.domain.responses.outputs import NewId
 from llm_backend.domain.responses.voices import ARGUMENTS, INPUT, OUTPUT_TEXT, REASONING_TEXT, REFUSAL, Voice
 from llm_backend.errors import Json, UpstreamInvalid
 from llm_backend.streaming.tool_calls import ToolCalls, are_whole

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from llm_backend.domain.items import prefix_of
 from llm_backend.domain.naming import OBJECT_ID
 from llm_backend.domain.responses import logprobs
 from llm_backend.domain.responses.growing import COMPLETED, INCOMPLETE, Event, Item, Text
 from llm_backend.domain.responses.mending import begun, ended, invalid, mended, part, refuse_nameless, said
-from llm_backend.domain.responses.outputs import NewId, prefix_of
+from llm_backend.domain.responses.outputs import NewId
 from llm_backend.domain.responses.voices import LISTS, OUTPUT_TEXT, SUMMARY_TEXT, VOICES, Voice, of_part
 from llm_backend.errors import Json, UpstreamInvalid
 from llm_backend.streaming.tool_calls import number

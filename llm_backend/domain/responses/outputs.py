@@ -1,28 +1,13 @@
 """What an upstream's answer comes to: items, and the events that tell of them as they grow."""
 
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from llm_backend.domain.responses.growing import Event
 from llm_backend.errors import Json
 
 NewId = Callable[[str], str]
 """Makes a fresh public id with the prefix given, `msg` for `msg_…`."""
-
-PREFIXES: Final[Mapping[str, str]] = {
-    "message": "msg",
-    "function_call": "fc",
-    "custom_tool_call": "ctc",
-    "reasoning": "rs",
-    "web_search_call": "ws",
-    "file_search_call": "fs",
-    "code_interpreter_call": "ci",
-    "image_generation_call": "ig",
-    "computer_call": "cu",
-    "mcp_call": "mcp",
-    "compaction": "cmp",
-}
-"""How the ids of items begin, by their type; those of any other with `item`."""
 
 
 class Output(Protocol):
@@ -54,8 +39,3 @@ class Output(Protocol):
     def incomplete_reason(self) -> str | None:
         """Why the upstream ended before its answer was complete, `max_output_tokens` or `content_filter`; else None."""
         ...
-
-
-def prefix_of(kind: str) -> str:
-    """How the id of an item of this type begins, without its underscore."""
-    return PREFIXES.get(kind, "item")

@@ -24,7 +24,7 @@ def test_ids_are_ours_but_for_what_is_bound_to_its_own() -> None:
 
     check_events(events)
     ids = [item["id"] for item in output.items]
-    assert ids == ["rs_up", "cmp_1", "cmp_up", "p_up", "item_2", "cmp_3", "ws_4"]
+    assert ids == ["rs_up", "cmp_1", "cmp_up", "p_up", "mcpl_2", "cmp_3", "ws_4"]
 
 
 def test_an_id_that_comes_twice_is_two_items() -> None:

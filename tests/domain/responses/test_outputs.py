@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from llm_backend.domain.responses.chat_request import chat_body
-from llm_backend.domain.responses.outputs import Output, prefix_of
+from llm_backend.domain.responses.outputs import Output
 from llm_backend.errors import Json
 from tests.domain.responses.answering import (
     TEXTS,
@@ -25,10 +25,6 @@ def test_an_output_that_took_nothing_and_is_cut_is_empty(output: Output) -> None
     told = output.close(is_cut=True)
 
     assert (told, output.items, output.incomplete_reason) == ([], [], None)
-
-
-def test_ids_begin_as_openais_do() -> None:
-    assert [prefix_of(kind) for kind in ("message", "reasoning", "mcp_list_tools")] == ["msg", "rs", "item"]
 
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
