@@ -1,5 +1,6 @@
 """An upstream that says of its own response that it failed: its client is told so, and it is kept as failed."""
 
+import orjson
 import pytest
 
 from llm_backend.errors import Json
@@ -133,6 +134,18 @@ async def test_a_refusal_within_a_stream_keeps_its_code(stage: Stage) -> None:
 
 NO_ITEM: Json = ["x"]
 BROKEN_ITEMS: Json = [{"type": "function_call"}, {"type": "message", "content": 7}, {"type": "message", "status": []}]
+
+
+async def test_an_item_too_deep_to_be_told_within_its_response_ends_it(stage: Stage) -> None:
+    deep = orjson.loads(b"[" * 251 + b"]" * 251)
+    item = {"type": "web_search_call", "id": "up_2", "status": "completed", "action": deep}
+    done = {"type": "response.output_item.done", "output_index": 1, "item": item}
+    stage.upstream.streams(*saying("native", "Hello"), done, ended([]), Cut)
+
+    answer = await asked(stage.running, stream=True)
+
+    check(answer)
+    assert (answer.response["status"], answer.text) == ("failed", "Hello")
 
 
 @pytest.mark.parametrize("output", [NO_ITEM, BROKEN_ITEMS, "x"], ids=["no item", "broken items", "no list"])

@@ -105,6 +105,11 @@ def refuse_nameless(given: Event) -> None:
         raise invalid("a call without a name")
 
 
+def refuse_deep(given: Json) -> None:
+    """Raises UpstreamInvalid for what is nested too deeply to be written where it is told again, in a response."""
+    written({"response": {"output": [given]}})
+
+
 def ended(given: Event) -> Event:
     """What the upstream says of the mended item in the end, without what it leaves empty that the item began with."""
     return {name: value for name, value in given.items() if value or name not in _KEPT}

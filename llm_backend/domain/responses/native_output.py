@@ -7,7 +7,7 @@ from llm_backend.domain.items import prefix_of
 from llm_backend.domain.naming import OBJECT_ID
 from llm_backend.domain.responses import logprobs
 from llm_backend.domain.responses.growing import COMPLETED, INCOMPLETE, Event, Item, Text
-from llm_backend.domain.responses.mending import begun, ended, invalid, mended, part, refuse_nameless, said
+from llm_backend.domain.responses.mending import begun, ended, invalid, mended, part, refuse_deep, refuse_nameless, said
 from llm_backend.domain.responses.outputs import NewId
 from llm_backend.domain.responses.voices import LISTS, OUTPUT_TEXT, SUMMARY_TEXT, VOICES, Voice, of_part
 from llm_backend.errors import Json, UpstreamInvalid
@@ -67,6 +67,7 @@ class NativeOutput:
         kind = event.get("type")
         if not isinstance(kind, str):
             raise invalid("an event without a type")
+        refuse_deep(event)
         if kind in _OF_RESPONSES:
             self._hear(event)
             return []
@@ -80,6 +81,7 @@ class NativeOutput:
         return self._of_another_kind(told)
 
     def whole(self, content: Json) -> None:
+        refuse_deep(content)
         self._response = content
         self.close(is_cut=False)
 

@@ -1,5 +1,6 @@
 """Responses of an upstream's own, told again with ids of ours."""
 
+import orjson
 import pytest
 
 from llm_backend.domain.responses.native_output import NativeOutput
@@ -210,7 +211,12 @@ def test_what_cannot_be_understood_is_no_answer(wrong: Json) -> None:
         NativeOutput(new_ids()).take(wrong)
 
 
-@pytest.mark.parametrize("output", [["a text"], "a text", [{"type": "function_call"}]])
+DEEP: Json = orjson.loads(b"[" * 300 + b"]" * 300)
+
+
+@pytest.mark.parametrize(
+    "output", [["a text"], "a text", [{"type": "function_call"}], [{"type": "hologram", "data": DEEP}]]
+)
 def test_a_whole_answer_of_something_else_is_none(output: Json) -> None:
     with pytest.raises(UpstreamInvalid):
         NativeOutput(new_ids()).whole({"output": output})
