@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
+from llm_backend.domain.items import CALLS
 from llm_backend.domain.responses.growing import COMPLETED, IN_PROGRESS, INCOMPLETE, Event
 from llm_backend.domain.responses.outputs import NewId
 from llm_backend.domain.responses.voices import (
@@ -17,8 +18,6 @@ from llm_backend.domain.responses.voices import (
 from llm_backend.errors import Json, UpstreamInvalid
 from llm_backend.streaming.tool_calls import written
 
-_CALLS: Final = frozenset({"function_call", "custom_tool_call"})
-"""What the client itself has to answer."""
 _OWN: Final[Mapping[str, Mapping[str, Json]]] = {
     "message": {"role": "assistant", "status": IN_PROGRESS},
     "function_call": {"status": IN_PROGRESS},
@@ -87,7 +86,7 @@ def begun(given: Event, new_id: NewId) -> Event:
     own = _OWN.get(kind, {})
     fields: Event = {"type": kind, **own}
     fields |= {name: value for name, value in given.items() if name != "id" and (value is not None or name not in own)}
-    if kind in _CALLS:
+    if kind in CALLS:
         fields["call_id"] = fields.get("call_id") or new_id("call")
     for name in LISTS.get(kind, ()):
         if kind == "message" or name == "summary" or name in fields:
@@ -101,7 +100,7 @@ def begun(given: Event, new_id: NewId) -> Event:
 
 def refuse_nameless(given: Event) -> None:
     """Raises UpstreamInvalid where nobody could tell what the item calls."""
-    if given["type"] in _CALLS and not isinstance(given.get("name"), str):
+    if given["type"] in CALLS and not isinstance(given.get("name"), str):
         raise invalid("a call without a name")
 
 
