@@ -1,7 +1,6 @@
 """Conversations: items in one sequence, kept for an account. Its chats are found here too, by their public ids."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.domain import items as shapes
 from llm_backend.domain.additions import added
 from llm_backend.domain.clock import Clock
+from llm_backend.domain.pages import USUAL_LIMIT, Page, Stretch
 from llm_backend.domain.public_ids import public_id
 from llm_backend.errors import InvalidRequest, Json, NotFound
 from llm_backend.storage import conversations, items
@@ -16,18 +16,7 @@ from llm_backend.storage.conversations import CHAT, CONVERSATION, Conversation
 from llm_backend.storage.database import Database
 from llm_backend.storage.items import Item, Span
 
-USUAL_LIMIT = 20
-"""Items on a page where nothing else is asked."""
-
 CHAT_LOSES_NONE = "What was said in a chat stays as long as the chat does: delete the conversation to delete its items."
-
-
-class Page(NamedTuple):
-    """Some of a conversation's items."""
-
-    items: list[Item]
-    has_more: bool
-    """Whether others follow."""
 
 
 class Conversations:
@@ -59,7 +48,7 @@ class Conversations:
 
     async def page(
         self, account_id: int, conversation_id: str, *, newest_first: bool, after: str | None, limit: int | None
-    ) -> Page:
+    ) -> Page[Item]:
         """Some of its items, behind the item `after`. Raises NotFound."""
         span = Span(limit or USUAL_LIMIT, newest_first=newest_first)
         return await self._database.detached(self._page(account_id, conversation_id, span, after))
@@ -115,31 +104,28 @@ class Conversations:
             raise AssertionError("Who writes to a conversation has it locked.")
         place = found.account_id, found.id, first
         await items.add(session, shapes.rows(new, place, self._clock.now()))
-        return await items.page(session, found.account_id, found.id, Span(len(new), first - 1))
+        return await items.between(session, found.account_id, found.id, first, first + len(new))
 
-    async def _page(self, account_id: int, conversation_id: str, span: Span, after: str | None) -> Page:
+    async def _page(self, account_id: int, conversation_id: str, span: Span, after: str | None) -> Page[Item]:
         async with self._database.reading() as session:
             found = await _own(session, account_id, conversation_id)
-            if after is not None:
-                marks = await _known(session, found, after, "after")
-                # The farthest on the way, where a provider gave several the same id: no page follows itself.
-                span = span._replace(after=marks[0 if span.newest_first else -1].sequence)
-            # One more tells whether others follow.
-            some = await items.page(session, account_id, found.id, span._replace(limit=span.limit + 1))
-        return Page(some[: span.limit], len(some) > span.limit)
+            return await Stretch(account_id, found.id).page(session, span, after)
 
     async def _item(self, account_id: int, conversation_id: str, item_id: str) -> Item:
         async with self._database.reading() as session:
             found = await _own(session, account_id, conversation_id)
-            return (await _known(session, found, item_id, "item_id"))[-1]
+            first = (await _known(session, found, item_id))[:1]
+            some = await items.numbered(session, account_id, first)
+        if not some:
+            raise NotFound.of("item_id")
+        return some[0]
 
     async def _remove(self, account_id: int, conversation_id: str, item_id: str) -> Conversation:
         async with self._database.begin() as session:
             found = await _own(session, account_id, conversation_id, locks=True)
             if found.kind == CHAT:
                 raise InvalidRequest(CHAT_LOSES_NONE, param="item_id")
-            gone = await _known(session, found, item_id, "item_id")
-            await items.remove(session, account_id, [each.id for each in gone])
+            await items.remove(session, account_id, await _known(session, found, item_id))
         return found
 
 
@@ -150,11 +136,9 @@ async def _own(session: AsyncSession, account_id: int, conversation_id: str, *, 
     return found
 
 
-async def _known(session: AsyncSession, within: Conversation, item_id: str, param: str) -> list[Item]:
-    """The items of that id, in sequence; raises NotFound where there is none."""
-    # What can be no id need be no text that a database takes.
-    is_possible = shapes.OWN_ID.fullmatch(item_id)
-    found = await items.find_in(session, within.account_id, within.id, item_id) if is_possible else []
+async def _known(session: AsyncSession, within: Conversation, item_id: str) -> list[int]:
+    """The numbers of the items of that id, in sequence; raises NotFound where there is none."""
+    found = await Stretch(within.account_id, within.id).places(session, item_id)
     if not found:
-        raise NotFound.of(param)
-    return found
+        raise NotFound.of("item_id")
+    return [*found]

@@ -46,6 +46,9 @@ SEALED = frozenset({"reasoning", "compaction"})
 
 OWN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
+MOST_BYTES = 32 * 1024 * 1024
+"""Of the JSON of kept items that one request brings, pictures and files included: as of one that reaches a model."""
+
 USUAL: Mapping[str, Mapping[str, Json]] = {
     "computer_call_output": {"status": "completed"},
     "function_call": {"status": "completed"},

@@ -108,12 +108,14 @@ class Work(NamedTuple):
     """What is to be told again to whoever asks again under the same Idempotency-Key."""
     admitted: Callable[[], None] | None = None
     """Told as soon as all that an attempt may use is held back, before it is sent."""
+    brought: int = 0
+    """Bytes that its body has more than the client sent."""
 
     @property
     def is_large(self) -> bool:
         """Whether looking through all of the body takes so long that others would notice: a form may lie in a file."""
         length = self.headers.get("content-length", "")
-        return self.form is not None or not length.isdecimal() or int(length) > LARGE_BYTES
+        return self.form is not None or not length.isdecimal() or int(length) + self.brought > LARGE_BYTES
 
     @property
     def end_user(self) -> str | None:

@@ -56,7 +56,7 @@ async def list_conversation_items(  # noqa: PLR0913, PLR0917 (each is a paramete
     found = await call.services.conversations.page(
         _owner(call), conversation_id, newest_first=order == "desc", after=after, limit=limit
     )
-    return json_reply(listed(found.items, include, has_more=found.has_more))
+    return json_reply(listed(found.data, include, has_more=found.has_more))
 
 
 async def get_conversation_item(

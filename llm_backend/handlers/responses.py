@@ -77,7 +77,7 @@ async def list_input_items(  # noqa: PLR0913, PLR0917 (each is a parameter of th
     page = await call.services.responses.input_items(
         _owner(call), response_id, newest_first=order == "desc", after=after, limit=limit
     )
-    return json_reply(listed(page.items, include, has_more=page.has_more))
+    return json_reply(listed(page.data, include, has_more=page.has_more))
 
 
 def _wanted(call: Call) -> Json:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, and_, delete, func, insert, select, union_all
+from sqlalchemy import ColumnElement, Select, Subquery, and_, delete, exists, func, insert, select, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.conversations import EXPIRED
@@ -17,6 +17,9 @@ AT_ONCE = 500
 """Rows of one statement: a database takes so many values in one, and no more."""
 
 IS_MESSAGE = item.c.kind == "message"
+
+SIZE = func.length(item.c.content) + func.coalesce(func.length(item.c.details), 0)
+"""Bytes of an item's JSON, which both databases know without reading it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +110,72 @@ class Span(NamedTuple):
     newest_first: bool = False
 
 
-async def page(session: AsyncSession, account_id: int, conversation_id: int, span: Span) -> list[Item]:
-    """Items of all kinds, in the order of their sequence or from its end."""
+class Key(NamedTuple):
+    """Where an item stands, and how long it is."""
+
+    id: int
+    sequence: int
+    bytes: int
+    """Of its JSON."""
+
+
+class Known(NamedTuple):
+    """What is known of an item by its id alone."""
+
+    known_as: str
+    id: int
+    conversation_id: int
+    bytes: int
+    """Of its JSON."""
+
+
+async def keys(
+    session: AsyncSession, account_id: int, conversation_id: int, span: Span, *, once_from: int | None = None
+) -> list[Key]:
+    """Of items of all kinds, in the order of their sequence or from its end: nothing of what they say is read.
+
+    `once_from`: only the first from that sequence on of those that a client knows by the same id.
+    """
     at = item.c.sequence
-    some = select(*item.c).where(*_in(account_id, conversation_id))
+    some = select(item.c.id, at, SIZE).where(*_in(account_id, conversation_id))
+    if once_from is not None:
+        some = some.where(_is_first(account_id, conversation_id, once_from))
     if span.after is not None:
         some = some.where(at < span.after if span.newest_first else at > span.after)
     some = some.order_by(at.desc() if span.newest_first else at).limit(span.limit)
+    return [Key(*row) for row in await session.execute(some)]
+
+
+async def between(session: AsyncSession, account_id: int, conversation_id: int, first: int, end: int) -> list[Item]:
+    """The conversation's items from the sequence `first` on, in front of `end`."""
+    some = select(*item.c).where(*_in(account_id, conversation_id), *_from(first, end)).order_by(item.c.sequence)
     return [Item(**row) for row in (await session.execute(some)).mappings()]
 
 
-async def find_in(session: AsyncSession, account_id: int, conversation_id: int, known_as: str) -> list[Item]:
-    """The conversation's items that a client knows by this id: more than one where a provider gave it, in sequence."""
-    found = await known(session, account_id, [known_as])
-    own = (each for each in found if each.conversation_id == conversation_id)
-    return sorted(own, key=lambda each: each.sequence)
+async def numbered(session: AsyncSession, account_id: int, numbers: Collection[int]) -> list[Item]:
+    """The account's items of these numbers, by number."""
+    some = select(*item.c).where(item.c.id.in_(numbers), item.c.account_id == account_id).order_by(item.c.id)
+    return [Item(**row) for row in (await session.execute(some)).mappings()]
 
 
-async def known(session: AsyncSession, account_id: int, ids: Collection[str]) -> list[Item]:
-    """The account's items that a client knows by these ids, by number; without those that are kept no longer."""
-    # By each index for itself: asked for either at once, SQLite would look through all that the account has.
-    either = (
-        select(item.c.id).where(item.c.account_id == account_id, column.in_(ids))
-        for column in (item.c.public_id, item.c.upstream_id)
-    )
-    found = select(*item.c).join(conversation).where(item.c.id.in_(union_all(*either)), conversation.c.kind != EXPIRED)
-    found = found.order_by(item.c.id)
-    return [Item(**row) for row in (await session.execute(found)).mappings()]
+async def known(session: AsyncSession, account_id: int, ids: Collection[str]) -> list[Known]:
+    """The account's items that a client knows by these ids, by number; without those that are kept no longer.
+
+    More than one of an id that a provider gave.
+    """
+    named = _named(account_id, ids)
+    found = select(named.c.known_as, item.c.id, item.c.conversation_id, SIZE)
+    found = found.join(item, item.c.id == named.c.id).join(conversation).where(conversation.c.kind != EXPIRED)
+    return [Known(*row) for row in await session.execute(found.order_by(item.c.id))]
+
+
+async def places(session: AsyncSession, account_id: int, conversation_id: int, known_as: str) -> dict[int, int]:
+    """The sequence of each of the conversation's items that a client knows by this id, by number; in sequence."""
+    named = _named(account_id, [known_as])
+    # Whatever its conversation: asked for that too, SQLite would look through all that stands in it.
+    found = select(item.c.id, item.c.conversation_id, item.c.sequence).join(named, item.c.id == named.c.id)
+    own = [row for row in await session.execute(found) if row.conversation_id == conversation_id]
+    return {row.id: row.sequence for row in sorted(own, key=lambda row: row.sequence)}
 
 
 async def remove(session: AsyncSession, account_id: int, numbers: Collection[int]) -> None:
@@ -143,12 +185,35 @@ async def remove(session: AsyncSession, account_id: int, numbers: Collection[int
 
 async def remove_between(session: AsyncSession, account_id: int, conversation_id: int, first: int, end: int) -> None:
     """Delete the conversation's items from the sequence `first` on, in front of `end`."""
-    gone = delete(item).where(*_in(account_id, conversation_id), item.c.sequence >= first, item.c.sequence < end)
-    await session.execute(gone)
+    await session.execute(delete(item).where(*_in(account_id, conversation_id), *_from(first, end)))
 
 
 def _in(account_id: int, conversation_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     return item.c.account_id == account_id, item.c.conversation_id == conversation_id
+
+
+def _from(first: int, end: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    return item.c.sequence >= first, item.c.sequence < end
+
+
+def _is_first(account_id: int, conversation_id: int, begin: int) -> ColumnElement[bool]:
+    same = item.alias("same")
+    # Sums, for which no index is: it is looked for by its id, not in all that stands before it.
+    stands_before = (same.c.sequence + 0).between(begin, item.c.sequence - 1)
+    is_here = same.c.conversation_id + 0 == conversation_id
+    is_same = and_(same.c.account_id == account_id, same.c.upstream_id == item.c.upstream_id)
+    return ~exists().where(is_same, is_here, stands_before)
+
+
+def _named(account_id: int, ids: Collection[str]) -> Subquery:
+    """The numbers of the account's items that a client knows by these ids.
+
+    By each index for itself: asked for either at once, SQLite would look through all that the account has.
+    """
+    own, theirs = item.c.public_id, item.c.upstream_id
+    of_account = item.c.account_id == account_id
+    by_own = select(item.c.id, own.label("known_as")).where(of_account, own.in_(ids), theirs.is_(None))
+    return union_all(by_own, select(item.c.id, theirs).where(of_account, theirs.in_(ids))).subquery()
 
 
 def _read(account_id: int) -> Select[Any]:

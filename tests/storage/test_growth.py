@@ -10,6 +10,7 @@ from benchmarks.filling import Amounts, fill
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.conversations import Conversations
+from llm_backend.errors import Json
 from llm_backend.storage.database import Database
 from llm_backend.storage.invariants import violations
 from llm_backend.storage.items import Item
@@ -34,6 +35,8 @@ BESIDE = 40
 """Of what is counted."""
 
 DAY = timedelta(days=1)
+
+HELLO: Json = {"role": "user", "content": "Hello"}
 
 
 async def test_the_work_of_requests_does_not_grow_with_the_rows(migrated_file: Path, tmp_path: Path) -> None:
@@ -63,6 +66,10 @@ async def test_the_work_on_a_conversation_does_not_grow_with_its_items(migrated_
     assert 0 < many < few * MORE
 
 
+def _thought(number: int) -> Json:
+    return {"type": "reasoning", "id": f"rs_{number}", "summary": [], "encrypted_content": "sealed"}
+
+
 async def _talking(file: Path, items: int) -> int:
     """What SQLite works for pages of a conversation of so many items, from its end and in its middle."""
     with watching() as watched:
@@ -72,14 +79,14 @@ async def _talking(file: Path, items: int) -> int:
         talk = await talks.create(account.id, [], {})
         kept: list[Item] = []
         for _ in range(items // 100):
-            kept += await talks.add(account.id, talk.public_id, [{"role": "user", "content": "Hello"}] * 100)
+            kept += await talks.add(account.id, talk.public_id, [HELLO] * 99 + [_thought(len(kept))])
         watched.work.clear()
         for newest_first in (True, False):
             for after in (None, kept[50].public_id, kept[-50].public_id):
                 page = await talks.page(account.id, talk.public_id, newest_first=newest_first, after=after, limit=20)
-                assert len(page.items) == 20
+                assert len(page.data) == 20
         await talks.item(account.id, talk.public_id, kept[50].public_id)
-        await talks.add(account.id, talk.public_id, [{"role": "user", "content": "Hello"}])
+        await talks.add(account.id, talk.public_id, [HELLO])
         await talks.remove(account.id, talk.public_id, kept[50].public_id)
         await database.close()
     return watched.work[""]

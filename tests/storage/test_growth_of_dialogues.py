@@ -1,13 +1,12 @@
 """However long a dialogue has become, of it is read what a model reads, and no more: rows are counted, not seconds."""
 
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import items as forms
 from llm_backend.domain.bounds import UNKNOWN_CONTEXT
@@ -16,7 +15,7 @@ from llm_backend.domain.responses.drafting import ANSWER_SHARE, LIKELY_BYTES_A_T
 from llm_backend.errors import Json
 from llm_backend.storage import conversations, items, responses
 from llm_backend.storage.conversations import CONVERSATION, THREAD, Conversation
-from llm_backend.storage.items import Item, Span
+from llm_backend.storage.items import Item
 from tests.domain.belongings import a_response
 from tests.serving import Running, serving
 from tests.storage.records import NOON
@@ -45,19 +44,24 @@ async def running(migrated_file: Path, tmp_path: Path) -> AsyncIterator[Running]
         yield server
 
 
-@contextmanager
-def reading() -> Iterator[list[int]]:
-    """How many items each page has that is read meanwhile."""
-    pages: list[int] = []
-    page = items.page
+Read = Callable[..., Awaitable[list[Item]]]
 
-    async def read(session: AsyncSession, account_id: int, conversation_id: int, span: Span) -> list[Item]:
-        found = await page(session, account_id, conversation_id, span)
-        pages.append(len(found))
-        return found
+
+@contextmanager
+def reading() -> Iterator[list[list[Item]]]:
+    """The items that are read meanwhile, by page."""
+    pages: list[list[Item]] = []
+
+    def noting(read: Read) -> Read:
+        async def noted(*asked: object) -> list[Item]:
+            pages.append(await read(*asked))
+            return pages[-1]
+
+        return noted
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items, "page", read)
+        for name in ("between", "numbered"):
+            patch.setattr(items, name, noting(getattr(items, name)))
         yield pages
 
 
@@ -114,7 +118,7 @@ async def test_of_a_long_conversation_no_more_is_read_than_the_context_takes(
     with reading() as pages:
         answer = await asked(running, body)
 
-    assert 0 < sum(pages) <= min(ITEMS, most_items(model, truncation))
+    assert 0 < sum(map(len, pages)) <= min(ITEMS, most_items(model, truncation))
     assert len(pages) < 12
     if truncation == "auto":
         assert answer.status_code == 200, answer.text
@@ -130,7 +134,22 @@ async def test_a_page_of_a_long_conversation_is_read_alone(running: Running) -> 
             answer = await client.get(f"/conversations/{talk.public_id}/items?limit=20")
 
     assert len(answer.json()["data"]) == 20
-    assert pages == [21]
+    assert [len(page) for page in pages] == [20]
+
+
+@pytest.mark.parametrize("truncation", ["auto", "disabled"])
+async def test_of_a_conversation_of_many_bytes_no_more_is_read_than_a_request_may_bring(
+    running: Running, truncation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk = await said(running, CONVERSATION, 100)
+    monkeypatch.setattr(forms, "MOST_BYTES", 10 * len(str(SAID["content"])))
+    body = {"model": "unknown", "truncation": truncation, "conversation": talk.public_id}
+
+    with reading() as pages:
+        answer = await asked(running, body)
+
+    assert [len(page) for page in pages] == [9]
+    assert answer.status_code == (200 if truncation == "auto" else 400), answer.text
 
 
 @pytest.mark.parametrize("forks", [0, 100], ids=["one thread", "of many branches"])
@@ -153,5 +172,5 @@ async def test_of_many_responses_that_are_chained_no_more_is_read_than_the_conte
         answer = await asked(running, body)
 
     assert answer.status_code == 200, answer.text
-    assert 0 < sum(pages) <= most_items("small", "auto")
+    assert 0 < sum(map(len, pages)) <= most_items("small", "auto")
     assert len(pages) <= (30 if forks else 3)

@@ -17,7 +17,6 @@ from llm_backend.domain.responses.making import Made, Making
 from llm_backend.domain.responses.recording import Log, Recorder
 from llm_backend.domain.trades import RESPONSES
 from llm_backend.domain.work import Work
-from llm_backend.errors import Json
 from llm_backend.storage.database import Database
 from llm_backend.storage.state_writes import state_writes
 from llm_backend.upstream.catalogue import Catalogue
@@ -75,10 +74,10 @@ class Asking:
     async def check(self, draft: Draft, work: Work) -> None:
         """Raises as `whole` for what cannot be asked of any upstream."""
         plan = await self._desk.catalogue.plan(work.body["model"], work.caller.allows)
-        written, asked = RESPONSES.at(plan.route).written, self._body(draft, work.caller.account_id)
+        written, asked = RESPONSES.at(plan.route).written, self._asked(draft, work)
         if written is not None:
             with counted_from(draft):
-                written(asked)
+                written(asked.body)
 
     @property
     def log(self) -> Log:
@@ -101,11 +100,11 @@ class Asking:
 
     async def _begun(self, draft: Draft, work: Work, make: Callable[..., E], recorder: Recorder | None = None) -> E:
         plan = self.keeping(draft, work.caller.account_id, recorder) if draft.is_kept else None
-        asked = work._replace(body=self._body(draft, work.caller.account_id, streamed=work.streamed), plan=plan)
+        asked = self._asked(draft, work)._replace(plan=plan)
         with counted_from(draft):
             return await self._desk.exchanges.begun(asked, RESPONSES, make)
 
-    def _body(self, draft: Draft, account_id: int, *, streamed: bool = False) -> dict[str, Json]:
+    def _asked(self, draft: Draft, work: Work) -> Work:
         """What an upstream is asked: all of it in one request, which it need not keep."""
-        body = self.drafting.body(draft, account_id)
-        return {**body, "store": False, **({"stream": True} if streamed else {})}
+        asked = self.drafting.asked(draft, work)
+        return asked._replace(body=asked.body | {"store": False} | ({"stream": True} if work.streamed else {}))

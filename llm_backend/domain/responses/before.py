@@ -6,17 +6,15 @@ from dataclasses import dataclass, replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import items as forms
+from llm_backend.domain.pages import fitting
 from llm_backend.domain.prompts import text_bytes
 from llm_backend.errors import InvalidRequest, Json, NotFound
 from llm_backend.storage import conversations, items, responses
 from llm_backend.storage.conversations import Conversation
-from llm_backend.storage.items import Item, Span
+from llm_backend.storage.items import Key, Span
 
 FIRST_ITEMS = 16
 """Read at once; each further page is twice as long as the one before."""
-
-MOST_BYTES = 32 * 1024 * 1024
-"""Of the items' JSON, pictures and files included: as of a request that reaches a model."""
 
 CONTEXT_EXCEEDED = "context_length_exceeded"
 
@@ -27,6 +25,8 @@ class Before:
 
     items: Sequence[dict[str, Json]] = ()
     """As a model is asked with them, the oldest first."""
+    bytes: int = 0
+    """Of what was read for them."""
     conversation: Conversation | None = None
     """Where they stand, and what is said now is written as well."""
     end: int = 0
@@ -53,7 +53,8 @@ async def read(session: AsyncSession, account_id: int, request: Json, room: Room
     found = await place(session, account_id, request)
     if found.conversation is None:
         return found
-    return replace(found, items=await _items(session, found.conversation, found.end, room))
+    said, bytes_read = await _items(session, found.conversation, found.end, room)
+    return replace(found, items=said, bytes=bytes_read)
 
 
 async def place(session: AsyncSession, account_id: int, request: Json) -> Before:
@@ -69,7 +70,7 @@ async def place(session: AsyncSession, account_id: int, request: Json) -> Before
         end = where.next_sequence
     else:
         return Before()
-    return Before((), where, end, is_public=named is not None)
+    return Before(conversation=where, end=end, is_public=named is not None)
 
 
 async def _named(session: AsyncSession, account_id: int, public_id: Json) -> Conversation:
@@ -96,31 +97,50 @@ async def _of_response(session: AsyncSession, account_id: int, public_id: str) -
     return where, previous.end_sequence or 0
 
 
-async def _items(session: AsyncSession, where: Conversation, end: int, room: Room) -> list[dict[str, Json]]:
+async def _items(session: AsyncSession, where: Conversation, end: int, room: Room) -> tuple[list[dict[str, Json]], int]:
+    """What was said, the oldest first, and how many bytes were read for it."""
     kept: list[dict[str, Json]] = []
-    left, bytes_left = room.bytes, MOST_BYTES
-    async for item in _backwards(session, where, end):
+    left, bytes_left = room.bytes, forms.MOST_BYTES
+    async for place, keys in _backwards(session, where, end):
+        fit = keys[: fitting(keys, bytes_left)]
+        bytes_left -= sum(key.bytes for key in fit)
+        asked, left = await _asked(session, place, fit, left)
+        kept += asked
+        if left >= 0 and len(fit) == len(keys):
+            continue
+        if room.is_cut:
+            return _from_a_turn(kept[::-1]), forms.MOST_BYTES - bytes_left
+        message = "What was said before is longer than this model can read: ask with the truncation 'auto'."
+        raise InvalidRequest(message, param="truncation", code=CONTEXT_EXCEEDED)
+    return kept[::-1], forms.MOST_BYTES - bytes_left
+
+
+async def _asked(
+    session: AsyncSession, place: Conversation, keys: Sequence[Key], left: int
+) -> tuple[list[dict[str, Json]], int]:
+    """The items there, the newest first, as far as their texts take no more than is left; and what then is left."""
+    if not keys:
+        return [], left
+    found = await items.between(session, place.account_id, place.id, keys[-1].sequence, keys[0].sequence + 1)
+    kept = []
+    for item in reversed(found):
         asked = forms.asked(forms.shown(item))
         left -= text_bytes({"input": asked})
-        bytes_left -= len(item.content)
-        is_over = left < 0 or bytes_left < 0
-        if is_over and room.is_cut:
-            return _from_a_turn(kept[::-1])
-        if is_over:
-            message = "What was said before is longer than this model can read: ask with the truncation 'auto'."
-            raise InvalidRequest(message, param="truncation", code=CONTEXT_EXCEEDED)
+        if left < 0:
+            break
         kept.append(asked)
-    return kept[::-1]
+    return kept, left
 
 
-async def _backwards(session: AsyncSession, where: Conversation, end: int) -> AsyncIterator[Item]:
-    """The items in front of `end`, the newest first, and then those of what the conversation goes on from."""
+async def _backwards(
+    session: AsyncSession, where: Conversation, end: int
+) -> AsyncIterator[tuple[Conversation, list[Key]]]:
+    """Where the items in front of `end` stand, the newest first, and then those of what it goes on from."""
     place: Conversation | None = where
     while place is not None:
         span = Span(FIRST_ITEMS, end, newest_first=True)
-        while found := await items.page(session, place.account_id, place.id, span):
-            for item in found:
-                yield item
+        while found := await items.keys(session, place.account_id, place.id, span):
+            yield place, found
             if len(found) < span.limit:
                 break
             span = Span(span.limit * 2, found[-1].sequence, newest_first=True)

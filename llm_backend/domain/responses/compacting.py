@@ -32,7 +32,7 @@ class Compacting:
     async def begin(self, work: Work) -> "Compaction":
         """One more. Raises as `Asking.whole`."""
         draft = await self._desk.drafting.draft(work)
-        asked = work._replace(body=self._desk.drafting.body(draft, work.caller.account_id))
+        asked = self._desk.drafting.asked(draft, work)
         make = partial(Compaction, draft, self._summaries)
         with counted_from(draft):
             return await self._desk.exchanges.begun(asked, COMPACTIONS, make)

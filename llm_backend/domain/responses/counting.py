@@ -32,7 +32,7 @@ class Counting:
     async def begin(self, work: Work) -> "Count":
         """One more count. Raises as `Asking.whole`."""
         draft = await self._desk.drafting.draft(work)
-        asked = work._replace(body=self._desk.drafting.body(draft, work.caller.account_id))
+        asked = self._desk.drafting.asked(draft, work)
         route = (await self._desk.exchanges.plan(asked)).route
         return Count(draft, asked, route, self._desk.exchanges, self._relaying)
 

@@ -38,6 +38,8 @@ class Draft:
         self.request = request
         self.given = given
         self.before = before
+        self.brought = 0
+        """Bytes that were read to what the client sent."""
         self.created_at = now
         self.is_stored = stores
         self.is_background = bool(request.get("background"))

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from llm_backend.domain import items as forms
-from llm_backend.domain.additions import is_reference, refuse_incomplete, resolved
+from llm_backend.domain.additions import Resolved, is_reference, refuse_incomplete, resolved
 from llm_backend.domain.bounds import UNKNOWN_CONTEXT, named_cap
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.prompts import text_bytes
@@ -57,29 +57,31 @@ class Drafting:
         refuse_chats_own(request)
         stores = _stores(request, may=caller.stores)
         goes_on = request.get("previous_response_id") is not None or request.get("conversation") is not None
-        given, said = _listed(request.get("input")), Before()
-        refuse_incomplete(given, "input")
-        if goes_on or any(map(is_reference, given)):
+        found, said = Resolved(_listed(request.get("input"))), Before()
+        refuse_incomplete(found.items, "input")
+        if goes_on or any(map(is_reference, found.items)):
             room = await self._room(work)
-            given, said = await self._database.detached(self._read(caller.account_id, request, given, room))
+            found, said = await self._database.detached(self._read(caller.account_id, request, found.items, room))
         # What was noted has the ids that it keeps.
-        items = forms.given(given) if again is None else given
+        items = forms.given(found.items) if again is None else found.items
         draft = Draft(request, items, said, self._clock.now(), stores=stores, judge=self._judge)
         refuse_silent(draft)
+        draft.brought = said.bytes + found.bytes
         if again is not None:
             draft.id, draft.created_at = again.public_id, again.created_at
         return draft
 
-    def body(self, draft: Draft, account_id: int) -> dict[str, Json]:
+    def asked(self, draft: Draft, work: Work) -> Work:
         """What an upstream is asked that knows nothing of what was said before.
 
         Raises InvalidRequest for a summary that is not the account's.
         """
         body = {name: value for name, value in draft.request.items() if name not in OURS}
         with counted_from(draft):
-            return {**body, "input": self._summaries.opened(draft.said, account_id, "input")}
+            body["input"] = self._summaries.opened(draft.said, work.caller.account_id, "input")
+        return work._replace(body=body, brought=draft.brought)
 
-    async def _read(self, account_id: int, request: Json, given: list[Json], room: Room) -> tuple[list[Json], Before]:
+    async def _read(self, account_id: int, request: Json, given: list[Json], room: Room) -> tuple[Resolved, Before]:
         async with self._database.reading() as session:
             said = await before.read(session, account_id, request, room)
             return await resolved(session, account_id, given, "input"), said

@@ -1,12 +1,12 @@
 """Responses: asked for, kept, shown again and deleted. One of another account is as none."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
-from typing import NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.inclusion import shown
+from llm_backend.domain.pages import USUAL_LIMIT, Page, Stretch, part
 from llm_backend.domain.responses.arrivals import within
 from llm_backend.domain.responses.asking import Asking, Desk
 from llm_backend.domain.responses.background import Background
@@ -22,20 +22,8 @@ from llm_backend.storage.conversations import THREAD
 from llm_backend.storage.items import Item, Span
 from llm_backend.storage.responses import Response
 
-USUAL_LIMIT = 20
-"""Items on a page where nothing else is asked."""
-
-
 CANCEL_SECONDS, CANCEL_LOOKS = 5.0, 20
 """How long a cancelled response is waited for, and how often it is looked at meanwhile: another may be making it."""
-
-
-class Page(NamedTuple):
-    """Some of what a response was given."""
-
-    items: list[Item]
-    has_more: bool
-    """Whether others follow."""
 
 
 class Responses:
@@ -132,7 +120,7 @@ class Responses:
 
     async def input_items(
         self, account_id: int, response_id: str, *, newest_first: bool, after: str | None, limit: int | None
-    ) -> Page:
+    ) -> Page[Item]:
         """Some of the items that it was given, behind the item `after`. Raises NotFound."""
         span = Span(limit or USUAL_LIMIT, newest_first=newest_first)
         return await self._desk.database.detached(self._input_items(account_id, response_id, span, after))
@@ -173,19 +161,13 @@ class Responses:
                 span = found.first_sequence or 0, found.end_sequence or 0
                 await items.remove_between(session, account_id, where.id, *span)
 
-    async def _input_items(self, account_id: int, response_id: str, span: Span, after: str | None) -> Page:
+    async def _input_items(self, account_id: int, response_id: str, span: Span, after: str | None) -> Page[Item]:
         async with self._desk.database.reading() as session:
             found = await _own(session, account_id, response_id)
             if found.conversation_id is None:
                 return _page(unplaced(found), span, after)
-            edge = (found.output_sequence or 0) if span.newest_first else (found.first_sequence or 0) - 1
-            if after is not None:
-                edge = await _place(session, found, after)
-            # One more tells whether others follow.
-            wider = span._replace(after=edge, limit=span.limit + 1)
-            some = await items.page(session, account_id, found.conversation_id, wider)
-        own = [item for item in some if (found.first_sequence or 0) <= item.sequence < (found.output_sequence or 0)]
-        return Page(own[: span.limit], len(own) > span.limit)
+            given = Stretch(account_id, found.conversation_id, found.first_sequence or 0, found.output_sequence or 0)
+            return await given.page(session, span, after)
 
 
 def told(found: Response, output: Collection[Item], include: Collection[str] = ()) -> dict[str, Json]:
@@ -214,28 +196,16 @@ def _refuse_ended(found: Response) -> None:
     raise InvalidRequest(message, param="response_id", code="invalid_value")
 
 
-def _page(given: Sequence[Item], span: Span, after: str | None) -> Page:
-    """Some of what stands in no conversation. Raises NotFound."""
-    some = given[::-1] if span.newest_first else given
-    if after is not None:
-        known = [at for at, each in enumerate(some, 1) if after == (each.upstream_id or each.public_id)]
-        if not known:
-            raise NotFound.of("after")
-        some = some[known[-1] :]
-    return Page([*some[: span.limit]], len(some) > span.limit)
-
-
-async def _place(session: AsyncSession, found: Response, after: str) -> int:
-    """The sequence of an item of its input. Raises NotFound."""
-    known = await items.find_in(session, found.account_id, found.conversation_id or 0, after)
-    own = [each for each in known if (found.first_sequence or 0) <= each.sequence < (found.output_sequence or 0)]
-    if not own:
-        raise NotFound.of("after")
-    return own[-1].sequence
+def _page(given: Sequence[Item], span: Span, after: str | None) -> Page[Item]:
+    """Some of what stands in no conversation, each item once. Raises NotFound."""
+    once: dict[str, Item] = {}
+    for each in given:
+        once.setdefault(each.upstream_id or each.public_id, each)
+    ids = list(once)[::-1] if span.newest_first else list(once)
+    return part([once[each] for each in ids], ids, after, span.limit)
 
 
 async def _between(session: AsyncSession, found: Response, first: int | None, end: int | None) -> list[Item]:
     if found.conversation_id is None or first is None or end is None or first == end:
         return []
-    some = await items.page(session, found.account_id, found.conversation_id, Span(end - first, first - 1))
-    return [item for item in some if item.sequence < end]
+    return await items.between(session, found.account_id, found.conversation_id, first, end)
