@@ -1,15 +1,17 @@
 """What a request adds to a conversation: items, and items that it refers to, which are copied."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain import items as shapes
+from llm_backend.domain.work import LARGE_BYTES
 from llm_backend.errors import InvalidRequest, Json, NotFound
 from llm_backend.storage import items
 from llm_backend.storage.conversations import CHAT, Conversation
-from llm_backend.storage.items import Known
+from llm_backend.storage.items import Item, Known
 
 REFERENCE = "item_reference"
 
@@ -66,13 +68,18 @@ async def resolved(session: AsyncSession, account_id: int, given: Sequence[Json]
     # Before anything is read: each reference is a copy, however often it names the same.
     brought = _bytes(names, known, field)
     copies = await items.numbered(session, account_id, {each.id for each in known.values()})
-    shown = {each["id"]: each for each in map(shapes.shown, copies)}
+    shown = await asyncio.to_thread(_shown, copies) if brought > LARGE_BYTES else _shown(copies)
     found = [*given]
     for index, name in names.items():
         if name not in shown:
             raise NotFound.of(f"{field}[{index}].id")
         found[index] = shown[name]
     return Resolved(found, brought)
+
+
+def _shown(copies: Sequence[Item]) -> dict[str, Json]:
+    """By the id that a client knows; of those of the same id the newest."""
+    return {each["id"]: each for each in map(shapes.shown, copies)}
 
 
 def _bytes(names: Mapping[int, str], known: Mapping[str, Known], field: str) -> int:

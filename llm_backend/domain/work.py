@@ -24,6 +24,7 @@ Status = Literal["completed", "incomplete", "failed"]
 RAW_BYTES = 8 * 1024
 
 LARGE_BYTES = 64 * 1024
+"""Of JSON: to look through more takes so long that others would notice."""
 
 Keep = Callable[[AsyncSession, str, Json], Awaitable[None]]
 """Writes, in the transaction that settles an attempt, what is kept of it: takes its id and the parsed answer."""
@@ -113,7 +114,7 @@ class Work(NamedTuple):
 
     @property
     def is_large(self) -> bool:
-        """Whether looking through all of the body takes so long that others would notice: a form may lie in a file."""
+        """Whether all of the body is too much to be looked through where others wait: a form may lie in a file."""
         length = self.headers.get("content-length", "")
         return self.form is not None or not length.isdecimal() or int(length) + self.brought > LARGE_BYTES
 

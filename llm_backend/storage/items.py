@@ -49,6 +49,10 @@ class Item:
     completion_tokens: int | None = None
 
 
+ROW = [item.c[name] for name in Item.__dataclass_fields__ if name in item.c]
+"""The columns in the order of an item's fields: to read many by name takes twice as long."""
+
+
 class Said(NamedTuple):
     """What a message says."""
 
@@ -148,14 +152,14 @@ async def keys(
 
 async def between(session: AsyncSession, account_id: int, conversation_id: int, first: int, end: int) -> list[Item]:
     """The conversation's items from the sequence `first` on, in front of `end`."""
-    some = select(*item.c).where(*_in(account_id, conversation_id), *_from(first, end)).order_by(item.c.sequence)
-    return [Item(**row) for row in (await session.execute(some)).mappings()]
+    some = select(*ROW).where(*_in(account_id, conversation_id), *_from(first, end)).order_by(item.c.sequence)
+    return [Item(*row) for row in await session.execute(some)]
 
 
 async def numbered(session: AsyncSession, account_id: int, numbers: Collection[int]) -> list[Item]:
     """The account's items of these numbers, by number."""
-    some = select(*item.c).where(item.c.id.in_(numbers), item.c.account_id == account_id).order_by(item.c.id)
-    return [Item(**row) for row in (await session.execute(some)).mappings()]
+    some = select(*ROW).where(item.c.id.in_(numbers), item.c.account_id == account_id).order_by(item.c.id)
+    return [Item(*row) for row in await session.execute(some)]
 
 
 async def known(session: AsyncSession, account_id: int, ids: Collection[str]) -> list[Known]:

@@ -1,5 +1,6 @@
 """What was said before a response: read from its end backwards, and no further than a model reads it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,13 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.domain import items as forms
 from llm_backend.domain.pages import fitting
 from llm_backend.domain.prompts import text_bytes
+from llm_backend.domain.work import LARGE_BYTES
 from llm_backend.errors import InvalidRequest, Json, NotFound
 from llm_backend.storage import conversations, items, responses
 from llm_backend.storage.conversations import Conversation
-from llm_backend.storage.items import Key, Span
+from llm_backend.storage.items import Item, Key, Span
 
-FIRST_ITEMS = 16
-"""Read at once; each further page is twice as long as the one before."""
+FIRST_ITEMS, MOST_ITEMS = 16, 2048
+"""Read at once; each further page is twice as long as the one before, up to so many: meanwhile others wait."""
 
 CONTEXT_EXCEEDED = "context_length_exceeded"
 
@@ -122,6 +124,12 @@ async def _asked(
     if not keys:
         return [], left
     found = await items.between(session, place.account_id, place.id, keys[-1].sequence, keys[0].sequence + 1)
+    if sum(key.bytes for key in keys) > LARGE_BYTES:
+        return await asyncio.to_thread(_fitting, found, left)
+    return _fitting(found, left)
+
+
+def _fitting(found: Sequence[Item], left: int) -> tuple[list[dict[str, Json]], int]:
     kept = []
     for item in reversed(found):
         asked = forms.asked(forms.shown(item))
@@ -143,7 +151,7 @@ async def _backwards(
             yield place, found
             if len(found) < span.limit:
                 break
-            span = Span(span.limit * 2, found[-1].sequence, newest_first=True)
+            span = Span(min(span.limit * 2, MOST_ITEMS), found[-1].sequence, newest_first=True)
         end = place.parent_sequence or 0
         place = await _parent(session, place)
 
