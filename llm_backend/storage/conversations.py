@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.state_tables import response, response_event
@@ -107,6 +107,18 @@ async def remove(session: AsyncSession, account_id: int, number: int) -> None:
     await session.execute(delete(conversation).where(*_own(account_id, number)))
 
 
+async def remove_thread(session: AsyncSession, account_id: int, number: int) -> bool:
+    """Delete a thread, which is locked, where nothing stands in it and nothing goes on from it; whether that was so."""
+    child = conversation.alias("child")
+    holds = (
+        exists().where(item.c.conversation_id == conversation.c.id),
+        exists().where(response.c.conversation_id == conversation.c.id),
+        exists().where(child.c.parent_id == conversation.c.public_id),
+    )
+    gone = delete(conversation).where(*_own(account_id, number), conversation.c.kind == THREAD, ~or_(*holds))
+    return (await session.execute(gone.returning(conversation.c.id))).scalar_one_or_none() is not None
+
+
 async def advance(
     session: AsyncSession, account_id: int, number: int, items: int, *, only_from: int | None = None
 ) -> int | None:
@@ -123,10 +135,13 @@ async def advance(
     return None if after is None else int(after) - items
 
 
-async def numbered(session: AsyncSession, account_id: int, number: int) -> Conversation | None:
-    """The account's conversation of that number, of whatever kind; None of one that is kept no longer."""
+async def numbered(session: AsyncSession, account_id: int, number: int, *, locks: bool = False) -> Conversation | None:
+    """The account's conversation of that number, of whatever kind; None of one that is kept no longer.
+
+    `locks`: whether nobody else may change it until the transaction ends.
+    """
     one = select(*conversation.c).where(*_own(account_id, number), conversation.c.kind != EXPIRED)
-    row = (await session.execute(one)).mappings().first()
+    row = (await session.execute(one.with_for_update() if locks else one)).mappings().first()
     return Conversation(**row) if row else None
 
 

@@ -1,5 +1,7 @@
 """Whose responses are, and what of them is kept: another account's are as none, and what is not to be kept is not."""
 
+import asyncio
+
 import httpx
 import pytest
 from sqlalchemy import update
@@ -65,9 +67,42 @@ async def test_what_is_deleted_is_gone_with_all_that_was_said(asked: Asked) -> N
     assert deleted.json() == {"id": made["id"], "object": "response", "deleted": True}
     assert refusal(await asked.client.get(path)) == (404, "response_id")
     assert refusal(await asked.client.delete(path)) == (404, "response_id")
-    counts = await asked.rows()
-    assert (counts[0], counts[1], counts[3]) == (0, 0, 0)
+    assert await asked.rows() == [0, 0, 0, 0]
     assert len(await asked.running.records()) == 1
+
+
+@pytest.mark.parametrize("asked", ["chat"], indirect=True)
+async def test_a_thread_goes_with_the_last_of_what_was_said_there_and_of_what_goes_on_from_it(asked: Asked) -> None:
+    first = await asked.made()
+    second = await asked.made({"previous_response_id": first["id"]})
+    branch = await asked.made({"previous_response_id": first["id"]})
+    twig = await asked.made({"previous_response_id": first["id"]})
+    threads = []
+
+    for each in (first, second, twig, branch):
+        assert (await asked.client.delete(f"/responses/{each['id']}")).status_code == 200
+        threads.append((await asked.rows())[2])
+
+    # The first stands in one thread with the second, and the two branches go on from there.
+    assert threads == [3, 3, 2, 0]
+
+
+async def test_what_goes_on_while_it_is_deleted_is_kept(asked: Asked) -> None:
+    made = await asked.made()
+    asked.upstream.forget()
+    for _ in range(4):
+        asked.will_say()
+    body = {"model": "m", "input": "And?", "previous_response_id": made["id"]}
+
+    *answers, _ = await asyncio.gather(
+        *(asked.client.post("/responses", json=body) for _ in range(4)),
+        asked.client.delete(f"/responses/{made['id']}"),
+    )
+
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    for answer in answers:
+        if answer.status_code == 200:
+            assert (await asked.client.get(f"/responses/{answer.json()['id']}")).json() == answer.json()
 
 
 @ON_SQLITE

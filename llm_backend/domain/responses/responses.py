@@ -18,7 +18,7 @@ from llm_backend.domain.responses.reading import Reader
 from llm_backend.domain.work import Work
 from llm_backend.errors import InvalidRequest, Json, NotFound
 from llm_backend.storage import conversations, items, responses
-from llm_backend.storage.conversations import THREAD
+from llm_backend.storage.conversations import THREAD, Conversation
 from llm_backend.storage.items import Item, Span
 from llm_backend.storage.responses import Response
 
@@ -156,10 +156,11 @@ class Responses:
             await responses.remove(session, account_id, found.id)
             if found.conversation_id is None:
                 return
-            where = await conversations.numbered(session, account_id, found.conversation_id)
+            where = await conversations.numbered(session, account_id, found.conversation_id, locks=True)
             if where is not None and where.kind == THREAD:
                 span = found.first_sequence or 0, found.end_sequence or 0
                 await items.remove_between(session, account_id, where.id, *span)
+                await _remove_empty(session, where)
 
     async def _input_items(self, account_id: int, response_id: str, span: Span, after: str | None) -> Page[Item]:
         async with self._desk.database.reading() as session:
@@ -186,6 +187,14 @@ async def _own(session: AsyncSession, account_id: int, response_id: str, *, lock
     if found is None or not found.is_stored or found.kind != responses.RESPONSE:
         raise NotFound.of("response_id")
     return found
+
+
+async def _remove_empty(session: AsyncSession, thread: Conversation) -> None:
+    """Delete a thread that holds nothing any more, and then what it went on from, where that holds nothing either."""
+    place: Conversation | None = thread
+    while place is not None and await conversations.remove_thread(session, place.account_id, place.id):
+        parent_id, own = place.parent_id, place.account_id
+        place = await conversations.find_public(session, own, parent_id, (THREAD,), locks=True) if parent_id else None
 
 
 def _refuse_ended(found: Response) -> None:
