@@ -6,6 +6,7 @@ import orjson
 
 from llm_backend.domain.answers import Answer
 from llm_backend.domain.errands import Errand
+from llm_backend.domain.pages import USUAL_LIMIT, Page, listed
 from llm_backend.domain.relaying import Place, Relaying, Wish, told
 from llm_backend.domain.tally import objects
 from llm_backend.errors import Json
@@ -15,8 +16,6 @@ MOST_PAGES = 10
 
 PAGE = 100
 """What the upstream is asked for at once: the most that each of its lists gives."""
-
-USUAL_LIMIT = 20
 
 
 @dataclass(slots=True)
@@ -50,9 +49,7 @@ class Window:
     def shown(self) -> Json:
         """OpenAI's list."""
         data = self.found[-self.limit :] if self.backwards else self.found[: self.limit]
-        ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
-        more = len(self.found) > self.limit or (self.left > 0 and self.cursor is not None)
-        return {"object": "list", "data": data, **ends, "has_more": more}
+        return listed(Page(data, len(self.found) > self.limit or (self.left > 0 and self.cursor is not None)))
 
 
 class OwnLists:

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.items import OWN_ID
-from llm_backend.errors import NotFound
+from llm_backend.errors import Json, NotFound
 from llm_backend.storage import items
 from llm_backend.storage.items import Item, Key, Span
 
@@ -27,6 +27,12 @@ class Page(Generic[T]):
     data: Sequence[T] = ()
     has_more: bool = False
     """Whether others follow."""
+
+
+def listed(page: Page[Json]) -> Json:
+    """OpenAI's list of what has ids."""
+    ends = (page.data[0]["id"], page.data[-1]["id"]) if page.data else (None, None)
+    return {"object": "list", "data": page.data, "first_id": ends[0], "last_id": ends[1], "has_more": page.has_more}
 
 
 def part(told: Sequence[T], ids: Sequence[str], after: str | None, limit: int) -> Page[T]:

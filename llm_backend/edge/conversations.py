@@ -1,10 +1,11 @@
 """Conversations and their items as JSON, in OpenAI's shapes."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import orjson
 
 from llm_backend.domain.inclusion import shown
+from llm_backend.domain.pages import Page, listed
 from llm_backend.errors import Json
 from llm_backend.storage.conversations import Conversation
 from llm_backend.storage.items import Item
@@ -26,8 +27,6 @@ def deleted(conversation_id: str) -> Json:
     return {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
 
 
-def listed(items: Sequence[Item], include: Collection[str], *, has_more: bool = False) -> Json:
+def page_of_items(page: Page[Item], include: Collection[str]) -> Json:
     """Some items, with what of them is asked for."""
-    data = [shown(each, include) for each in items]
-    ends = {"first_id": data[0]["id"] if data else None, "last_id": data[-1]["id"] if data else None}
-    return {"object": "list", "data": data, **ends, "has_more": has_more}
+    return listed(Page([shown(each, include) for each in page.data], page.has_more))

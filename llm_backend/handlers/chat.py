@@ -2,8 +2,9 @@
 
 from starlette.responses import Response
 
-from llm_backend.domain.completions.stored import Page, Paging, without_ours
+from llm_backend.domain.completions.stored import Paging, without_ours
 from llm_backend.domain.identity import Caller
+from llm_backend.domain.pages import listed
 from llm_backend.domain.trades import CHAT
 from llm_backend.edge.call import Call
 from llm_backend.edge.downloads import events
@@ -40,7 +41,7 @@ async def list_chat_completions(  # noqa: PLR0913 (the operation's parameters)
 ) -> Response:
     """Those that the account has kept. Raises NotFound for a place in the list that is none."""
     stored, paging = call.services.completions, Paging(after, limit, order)
-    return json_reply(_listed(await stored.page(_caller(call).account_id, paging, model, metadata)))
+    return json_reply(listed(await stored.page(_caller(call).account_id, paging, model, metadata)))
 
 
 async def get_chat_completion(call: Call, completion_id: str) -> Response:
@@ -65,13 +66,7 @@ async def get_chat_completion_messages(
 ) -> Response:
     """What one was asked. Raises NotFound, for a place among the messages that is none too."""
     stored, paging = call.services.completions, Paging(after, limit, order)
-    return json_reply(_listed(await stored.messages(_caller(call).account_id, completion_id, paging)))
-
-
-def _listed(page: Page[Json]) -> Json:
-    """OpenAI's list."""
-    ends = (page.data[0]["id"], page.data[-1]["id"]) if page.data else (None, None)
-    return {"object": "list", "data": page.data, "first_id": ends[0], "last_id": ends[1], "has_more": page.has_more}
+    return json_reply(listed(await stored.messages(_caller(call).account_id, completion_id, paging)))
 
 
 def _caller(call: Call) -> Caller:

@@ -5,8 +5,9 @@ from collections.abc import Collection
 from starlette.responses import Response
 
 from llm_backend.domain.inclusion import shown
+from llm_backend.domain.pages import Page
 from llm_backend.edge.call import Call
-from llm_backend.edge.conversations import conversation, deleted, listed
+from llm_backend.edge.conversations import conversation, deleted, page_of_items
 from llm_backend.edge.replies import json_reply
 from llm_backend.errors import Json
 
@@ -41,7 +42,7 @@ async def create_conversation_items(
 ) -> Response:
     """The items that it has more now. Raises NotFound; InvalidRequest for what it cannot take."""
     made = await call.services.conversations.add(_owner(call), conversation_id, body["items"])
-    return json_reply(listed(made, include))
+    return json_reply(page_of_items(Page(made), include))
 
 
 async def list_conversation_items(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)
@@ -56,7 +57,7 @@ async def list_conversation_items(  # noqa: PLR0913, PLR0917 (each is a paramete
     found = await call.services.conversations.page(
         _owner(call), conversation_id, newest_first=order == "desc", after=after, limit=limit
     )
-    return json_reply(listed(found.data, include, has_more=found.has_more))
+    return json_reply(page_of_items(found, include))
 
 
 async def get_conversation_item(

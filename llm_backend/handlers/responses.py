@@ -5,7 +5,7 @@ from collections.abc import Collection
 from starlette.responses import Response
 
 from llm_backend.edge.call import Call
-from llm_backend.edge.conversations import listed
+from llm_backend.edge.conversations import page_of_items
 from llm_backend.edge.downloads import events
 from llm_backend.edge.replies import answered, json_reply, told
 from llm_backend.errors import Json
@@ -77,7 +77,7 @@ async def list_input_items(  # noqa: PLR0913, PLR0917 (each is a parameter of th
     page = await call.services.responses.input_items(
         _owner(call), response_id, newest_first=order == "desc", after=after, limit=limit
     )
-    return json_reply(listed(page.data, include, has_more=page.has_more))
+    return json_reply(page_of_items(page, include))
 
 
 def _wanted(call: Call) -> Json:

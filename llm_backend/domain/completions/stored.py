@@ -1,8 +1,7 @@
 """Chat completions that are kept: made with `store`, and then listed, shown, changed and deleted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -11,6 +10,7 @@ from llm_backend.domain.completions.gathering import GatheredCompletion
 from llm_backend.domain.completions.keeping import ID_PREFIX, Asked, Written, joined, kept_item
 from llm_backend.domain.completions.messages import messages_of
 from llm_backend.domain.identity import Caller
+from llm_backend.domain.pages import USUAL_LIMIT, Page, part
 from llm_backend.domain.public_ids import random_part
 from llm_backend.domain.work import Keeping
 from llm_backend.errors import InvalidRequest, Json, NotFound
@@ -19,7 +19,6 @@ from llm_backend.storage.completions import Completion, Sought
 from llm_backend.storage.database import Database
 from llm_backend.storage.items import Item
 
-USUAL_LIMIT = 20
 MOST = 100
 """Of one page, whatever is asked for."""
 
@@ -28,8 +27,6 @@ MOST_METADATA = 16
 
 OURS = frozenset({"metadata"})
 """What of a request no upstream is told: it says how an answer is found here."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +46,6 @@ class Paging:
     @property
     def is_newest_first(self) -> bool:
         return self.order == "desc"
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """A part of a list."""
-
-    data: list[T] = field(default_factory=list)
-    has_more: bool = False
 
 
 class StoredCompletions:
@@ -105,7 +94,8 @@ class StoredCompletions:
         """What it was asked. Raises NotFound, for a place that is none too."""
         asked = await self._database.detached(self._messages(account_id, completion_id))
         told = [_message(f"{completion_id}-{at}", each) for at, each in enumerate(asked)]
-        return _part(told[::-1] if paging.is_newest_first else told, paging)
+        shown = told[::-1] if paging.is_newest_first else told
+        return part(shown, [each["id"] for each in shown], paging.after, paging.most)
 
     async def _find(self, account_id: int, completion_id: str) -> Json:
         async with self._database.reading() as session:
@@ -169,16 +159,6 @@ def _message(message_id: str, message: Json) -> Json:
     """A message as the list has it: its parts stand apart from its text."""
     told = {"refusal": None, "content_parts": None, **message, "id": message_id}
     return told | {"content": None, "content_parts": told["content"]} if isinstance(told["content"], list) else told
-
-
-def _part(told: list[Json], paging: Paging) -> Page[Json]:
-    begin = 0
-    if paging.after is not None:
-        begin = next((at for at, each in enumerate(told, 1) if each["id"] == paging.after), 0)
-        if begin == 0:
-            raise NotFound.of("after")
-    end = begin + paging.most
-    return Page(told[begin:end], end < len(told))
 
 
 def _may_be_there(sought: Sought) -> bool:
