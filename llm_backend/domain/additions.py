@@ -51,7 +51,7 @@ class Resolved(NamedTuple):
 
     items: list[Json]
     bytes: int = 0
-    """Of what was read for it."""
+    """Of what it refers to, each reference for itself."""
 
 
 async def resolved(session: AsyncSession, account_id: int, given: Sequence[Json], field: str) -> Resolved:
