@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.domain import items as shapes
 from llm_backend.domain.additions import added
 from llm_backend.domain.clock import Clock
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.pages import USUAL_LIMIT, Page, Stretch
 from llm_backend.domain.public_ids import public_id
 from llm_backend.errors import InvalidRequest, Json, NotFound
@@ -26,25 +27,28 @@ class Conversations:
         self._database = database
         self._clock = clock
 
-    async def create(self, account_id: int, given: Sequence[Json], metadata: Json) -> Conversation:
-        """A new one, of these items. Raises NotFound for an item that they refer to."""
-        return await self._database.detached(self._create(account_id, given, metadata))
+    async def create(self, caller: Caller, given: Sequence[Json], metadata: Json) -> Conversation:
+        """A new one, of these items. Raises NotFound for an item that they refer to; InvalidRequest as `add`."""
+        caller.check_stores("items" if given else None)
+        return await self._database.detached(self._create(caller.account_id, given, metadata))
 
     async def find(self, account_id: int, conversation_id: str) -> Conversation:
         """One by its public id. Raises NotFound."""
         return await self._database.detached(self._find(account_id, conversation_id))
 
-    async def update(self, account_id: int, conversation_id: str, metadata: Json) -> Conversation:
-        """It, with this metadata in place of what it had. Raises NotFound."""
-        return await self._database.detached(self._update(account_id, conversation_id, metadata))
+    async def update(self, caller: Caller, conversation_id: str, metadata: Json) -> Conversation:
+        """It, with this metadata in place of what it had. Raises NotFound; InvalidRequest where nothing is stored."""
+        caller.check_stores("metadata")
+        return await self._database.detached(self._update(caller.account_id, conversation_id, metadata))
 
     async def delete(self, account_id: int, conversation_id: str) -> None:
         """Delete it, its items, and what was answered in it. Raises NotFound."""
         await self._database.detached(self._delete(account_id, conversation_id))
 
-    async def add(self, account_id: int, conversation_id: str, given: Sequence[Json]) -> list[Item]:
-        """Items behind its last one. Raises NotFound; InvalidRequest for what it cannot take."""
-        return await self._database.detached(self._add(account_id, conversation_id, given))
+    async def add(self, caller: Caller, conversation_id: str, given: Sequence[Json]) -> list[Item]:
+        """Items behind its last one. Raises NotFound; InvalidRequest for what it, or its account, cannot take."""
+        caller.check_stores("items")
+        return await self._database.detached(self._add(caller.account_id, conversation_id, given))
 
     async def page(
         self, account_id: int, conversation_id: str, *, newest_first: bool, after: str | None, limit: int | None

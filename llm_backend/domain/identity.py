@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llm_backend.domain.allowances import NONE, Allowance
 from llm_backend.domain.end_users import EndUser, EndUserTerms
+from llm_backend.errors import InvalidRequest
 
 EVERY_SCOPE = frozenset({"inference", "models"})
 """The scopes a key has unless it was made with fewer; `spec/policy.yaml` names the one each operation needs."""
@@ -34,3 +35,8 @@ class Caller:
     def allows(self, model: str) -> bool:
         """Whether it may name that model. An alias is a name of its own: it is allowed by itself, or not."""
         return self.models is None or model in self.models
+
+    def check_stores(self, param: str | None) -> None:
+        """Raises InvalidRequest, naming the field that asks for it, where nothing may be kept for the account."""
+        if not self.stores:
+            raise InvalidRequest("Nothing is stored for this account.", param=param, code="unsupported_value")

@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from starlette.responses import Response
 
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.inclusion import shown
 from llm_backend.domain.pages import Page
 from llm_backend.edge.call import Call
@@ -16,7 +17,7 @@ async def create_conversation(call: Call, body: Json) -> Response:
     """A new one, with the items that the request gives. Raises NotFound for an item that these refer to."""
     given = body or {}
     items, metadata = given.get("items") or (), given.get("metadata") or {}
-    return json_reply(conversation(await call.services.conversations.create(_owner(call), items, metadata)))
+    return json_reply(conversation(await call.services.conversations.create(_caller(call), items, metadata)))
 
 
 async def get_conversation(call: Call, conversation_id: str) -> Response:
@@ -27,7 +28,7 @@ async def get_conversation(call: Call, conversation_id: str) -> Response:
 async def update_conversation(call: Call, conversation_id: str, body: Json) -> Response:
     """It, with other metadata. Raises NotFound."""
     metadata = body["metadata"] or {}
-    changed = await call.services.conversations.update(_owner(call), conversation_id, metadata)
+    changed = await call.services.conversations.update(_caller(call), conversation_id, metadata)
     return json_reply(conversation(changed))
 
 
@@ -41,7 +42,7 @@ async def create_conversation_items(
     call: Call, conversation_id: str, body: Json, include: Collection[str] = ()
 ) -> Response:
     """The items that it has more now. Raises NotFound; InvalidRequest for what it cannot take."""
-    made = await call.services.conversations.add(_owner(call), conversation_id, body["items"])
+    made = await call.services.conversations.add(_caller(call), conversation_id, body["items"])
     return json_reply(page_of_items(Page(made), include))
 
 
@@ -74,6 +75,10 @@ async def delete_conversation_item(call: Call, conversation_id: str, item_id: st
 
 
 def _owner(call: Call) -> int:
+    return _caller(call).account_id
+
+
+def _caller(call: Call) -> Caller:
     if call.caller is None:
         raise AssertionError("A conversation is an account's.")
-    return call.caller.account_id
+    return call.caller

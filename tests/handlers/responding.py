@@ -7,14 +7,14 @@ from pathlib import Path
 
 import httpx
 import orjson
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.secrets import unlock
 from llm_backend.errors import Json
-from llm_backend.storage.tables import conversation, item, response, response_event
+from llm_backend.storage.tables import account, conversation, item, metadata, response, response_event
 from tests.faulty import Cut, FaultyUpstream, chunk, completion, usage
 from tests.handlers.relaying import USED, a_response, typed
 from tests.serving import SECRET_KEY, Running, serving
@@ -73,6 +73,25 @@ class Asked:
             return [
                 (await session.execute(select(func.count()).select_from(table))).scalar_one()
                 for table in (response, response_event, conversation, item)
+            ]
+
+    async def stores_nothing(self) -> None:
+        """Let nothing be kept for the account from now on."""
+        own = account.c.id == self.running.account_id
+        async with self.running.database.begin() as session:
+            await session.execute(update(account).where(own).values(stores=False))
+        self.running.services.authentication.forget()
+
+    async def where(self, words: str) -> list[str]:
+        """The columns of the database in which these words are."""
+        await self.running.quiet()
+        async with self.running.database.reading() as session:
+            return [
+                str(column)
+                for table in metadata.sorted_tables
+                for column in table.c
+                for (value,) in await session.execute(select(column))
+                if words.encode() in (value if isinstance(value, bytes) else str(value).encode())
             ]
 
 

@@ -10,6 +10,7 @@ from benchmarks.filling import Amounts, fill
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.clock import SystemClock
 from llm_backend.domain.conversations import Conversations
+from llm_backend.domain.identity import Caller
 from llm_backend.errors import Json
 from llm_backend.storage.database import Database
 from llm_backend.storage.invariants import violations
@@ -76,17 +77,18 @@ async def _talking(file: Path, items: int) -> int:
         database = Database(f"sqlite:///{file}")
         account = await Accounts(database, SystemClock()).create("alice")
         talks = Conversations(database, SystemClock())
-        talk = await talks.create(account.id, [], {})
+        alice = Caller(account.id, account.name, None)
+        talk = await talks.create(alice, [], {})
         kept: list[Item] = []
         for _ in range(items // 100):
-            kept += await talks.add(account.id, talk.public_id, [HELLO] * 99 + [_thought(len(kept))])
+            kept += await talks.add(alice, talk.public_id, [HELLO] * 99 + [_thought(len(kept))])
         watched.work.clear()
         for newest_first in (True, False):
             for after in (None, kept[50].public_id, kept[-50].public_id):
                 page = await talks.page(account.id, talk.public_id, newest_first=newest_first, after=after, limit=20)
                 assert len(page.data) == 20
         await talks.item(account.id, talk.public_id, kept[50].public_id)
-        await talks.add(account.id, talk.public_id, [HELLO])
+        await talks.add(alice, talk.public_id, [HELLO])
         await talks.remove(account.id, talk.public_id, kept[50].public_id)
         await database.close()
     return watched.work[""]

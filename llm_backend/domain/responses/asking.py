@@ -99,6 +99,9 @@ class Asking:
         return self._desk.drafting
 
     async def _begun(self, draft: Draft, work: Work, make: Callable[..., E], recorder: Recorder | None = None) -> E:
+        if draft.before.is_public:
+            # What is said in a conversation is kept there, whether or not the response is.
+            work.caller.check_stores("conversation")
         plan = self.keeping(draft, work.caller.account_id, recorder) if draft.is_kept else None
         asked = self._asked(draft, work)._replace(plan=plan)
         with counted_from(draft):

@@ -1,7 +1,7 @@
 """What a request for a response comes to: all that was said before it, and all that it says itself."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from llm_backend.domain import items as forms
@@ -55,7 +55,10 @@ class Drafting:
         if not isinstance(request, dict) or not isinstance(request.get("model"), str):
             raise InvalidRequest("'model' is required.", param="model", code="missing_required_parameter")
         refuse_chats_own(request)
-        stores = _stores(request, may=caller.stores)
+        if request.get("store") or again is not None:
+            # One that was noted is stored: what its account allowed then, it may allow no longer.
+            caller.check_stores("store")
+        stores = caller.stores and request.get("store") is not False
         goes_on = request.get("previous_response_id") is not None or request.get("conversation") is not None
         found, said = Resolved(_listed(request.get("input"))), Before()
         refuse_incomplete(found.items, "input")
@@ -95,14 +98,6 @@ class Drafting:
         answer = named_cap(work.body) or context // ANSWER_SHARE
         # What is asked now is left whole.
         return Room(max(0, (context - answer) * LIKELY_BYTES_A_TOKEN - text_bytes(work.body)), is_cut=True)
-
-
-def _stores(request: Mapping[str, Json], *, may: bool) -> bool:
-    """Whether the response is kept. Raises InvalidRequest where that is asked for and may not be."""
-    wanted = request.get("store")
-    if wanted and not may:
-        raise InvalidRequest("Nothing is stored for this account.", param="store", code="unsupported_value")
-    return may and wanted is not False
 
 
 def _listed(given: Json) -> list[Json]:
