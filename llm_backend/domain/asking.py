@@ -113,6 +113,8 @@ class Ask:
         anything is sent, and the upstream's failures: then nothing is kept.
         """
         account, chat = await self._desk.database.detached(self._read())
+        if self._once is not None:
+            self._once.makes(chat.public_id)
         is_over = _is_over(account, self._desk.customs.soft_limit_percent)
         form = form_of(chat)
         try:

@@ -1,6 +1,7 @@
 """Conversations: items in one sequence, kept for an account. Its chats are found here too, by their public ids."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,6 +19,13 @@ from llm_backend.storage.database import Database
 from llm_backend.storage.items import Item, Span
 
 CHAT_LOSES_NONE = "What was said in a chat stays as long as the chat does: delete the conversation to delete its items."
+
+
+class Added(NamedTuple):
+    """Items that a conversation has more."""
+
+    conversation: Conversation
+    items: list[Item]
 
 
 class Conversations:
@@ -45,7 +53,7 @@ class Conversations:
         """Delete it, its items, and what was answered in it. Raises NotFound."""
         await self._database.detached(self._delete(account_id, conversation_id))
 
-    async def add(self, caller: Caller, conversation_id: str, given: Sequence[Json]) -> list[Item]:
+    async def add(self, caller: Caller, conversation_id: str, given: Sequence[Json]) -> Added:
         """Items behind its last one. Raises NotFound; InvalidRequest for what it, or its account, cannot take."""
         caller.check_stores("items")
         return await self._database.detached(self._add(caller.account_id, conversation_id, given))
@@ -93,11 +101,11 @@ class Conversations:
             found = await _own(session, account_id, conversation_id, locks=True)
             await conversations.remove(session, account_id, found.id)
 
-    async def _add(self, account_id: int, conversation_id: str, given: Sequence[Json]) -> list[Item]:
+    async def _add(self, account_id: int, conversation_id: str, given: Sequence[Json]) -> Added:
         async with self._database.begin() as session:
             # Of two that write at once the second waits here.
             found = await _own(session, account_id, conversation_id, locks=True)
-            return await self._write(session, found, given)
+            return Added(found, await self._write(session, found, given))
 
     async def _write(self, session: AsyncSession, found: Conversation, given: Sequence[Json]) -> list[Item]:
         if not given:
@@ -118,8 +126,8 @@ class Conversations:
     async def _item(self, account_id: int, conversation_id: str, item_id: str) -> Item:
         async with self._database.reading() as session:
             found = await _own(session, account_id, conversation_id)
-            first = (await _known(session, found, item_id))[:1]
-            some = await items.numbered(session, account_id, first)
+            first = next(iter(await _known(session, found, item_id)))
+            some = await items.numbered(session, account_id, [first])
         if not some:
             raise NotFound.of("item_id")
         return some[0]
@@ -129,7 +137,10 @@ class Conversations:
             found = await _own(session, account_id, conversation_id, locks=True)
             if found.kind == CHAT:
                 raise InvalidRequest(CHAT_LOSES_NONE, param="item_id")
-            await items.remove(session, account_id, await _known(session, found, item_id))
+            gone = await _known(session, found, item_id)
+            for sequence in gone.values():
+                await conversations.untell(session, found, sequence)
+            await items.remove(session, account_id, gone)
         return found
 
 
@@ -140,9 +151,9 @@ async def _own(session: AsyncSession, account_id: int, conversation_id: str, *, 
     return found
 
 
-async def _known(session: AsyncSession, within: Conversation, item_id: str) -> list[int]:
-    """The numbers of the items of that id, in sequence; raises NotFound where there is none."""
+async def _known(session: AsyncSession, within: Conversation, item_id: str) -> Mapping[int, int]:
+    """The numbers of the items of that id with their sequences, in turn; raises NotFound where there is none."""
     found = await Stretch(within.account_id, within.id).places(session, item_id)
     if not found:
         raise NotFound.of("item_id")
-    return [*found]
+    return found

@@ -19,6 +19,7 @@ from llm_backend.errors import (
     IdempotencyKeyReused,
     Internal,
     LLMBackendError,
+    NotFound,
     Unavailable,
     UpstreamRejected,
 )
@@ -74,7 +75,8 @@ class Idempotency:
         """The right to run the request, or what it came to before.
 
         Raises IdempotencyKeyReused for another request under the same key, IdempotencyConflict where the first one
-        still runs or left nothing that could be told, and Internal where what it left cannot be read.
+        still runs or left nothing that could be told, NotFound where what it made was deleted, and Internal where what
+        it left cannot be read.
         """
         key_hash = hmac.digest(self._hash_key, keyed.key.encode(), "sha256")
         claim = Claim(keyed.holder, key_hash, keyed.fingerprint, keyed.request_id, token_hex(16))
@@ -144,7 +146,9 @@ class Idempotency:
                 "To try again, send another key.",
                 "previous_attempt_incomplete",
             )
-        if held.status is None or held.result is None:
+        if held.status is None:
+            raise _Deleted
+        if held.result is None:
             raise _final(
                 f"The first request with this idempotency key was answered with more than {RESULT_LIMIT} bytes, which "
                 "is too large to keep. It is not run again.",
@@ -166,6 +170,16 @@ class _Damaged(Internal):
         self.should_retry = False
 
 
+class _Deleted(NotFound):
+    """What the first request made is gone, and what was told of it with it."""
+
+    code = "idempotency_result_deleted"
+
+    def __init__(self) -> None:
+        message = "What the first request with this idempotency key made was deleted. It is not made again."
+        super().__init__(message, param=PARAM, should_retry=False)
+
+
 class Once:
     """The right to run one request: held until it is known what the request came to.
 
@@ -183,6 +197,7 @@ class Once:
         self._is_charged = False
         self._is_noted = False
         self._is_made_later = False
+        self._made_id: str | None = None
         self._renewing = asyncio.create_task(self._renew(), name=f"idempotency {claim.request_id}")
 
     def record(self, block: bytes) -> None:
@@ -198,6 +213,13 @@ class Once:
         """Note that it is charged, where the client gets something else than the upstream's answer: see `answered`."""
         self._is_charged = self._is_made_later = True
 
+    def makes(self, made_id: str) -> None:
+        """Note the public id of the response or conversation in which is kept what the client gets.
+
+        When that is deleted, the answer is told no more.
+        """
+        self._made_id = made_id
+
     async def keep(
         self, session: AsyncSession, status: int, content_type: str, body: bytes | None, ending: bytes = b""
     ) -> None:
@@ -212,7 +234,7 @@ class Once:
         self._is_charged = self._is_noted = True
         told = Told(status, content_type, b"".join((*self._blocks, ending)) if body is None else body)
         result = None if self._size > RESULT_LIMIT else self._idempotency.results.seal(told, self._claim)
-        await storage.finish(session, self._claim, status, result)
+        await storage.finish(session, self._claim, status, result, self._made_id)
 
     async def fail(self, session: AsyncSession, error: LLMBackendError | None, *, charged: bool) -> None:
         """Keep what became of it, in the transaction that settles it; nothing where nothing was charged.
@@ -233,8 +255,10 @@ class Once:
         """Keep the answer that the handler gave, unless it was kept when it was settled."""
         self.leave()
         if not self._is_noted:
-            result = self._idempotency.results.seal(told, self._claim)
-            await self._idempotency.write(lambda session: storage.finish(session, self._claim, told.status, result))
+            result, made_id = self._idempotency.results.seal(told, self._claim), self._made_id
+            await self._idempotency.write(
+                lambda session: storage.finish(session, self._claim, told.status, result, made_id)
+            )
 
     async def refused(self, error: LLMBackendError | None) -> None:
         """Keep an upstream's refusal that would always be the same; otherwise let the request be sent again.

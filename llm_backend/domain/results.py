@@ -17,6 +17,8 @@ class Told:
     status: int
     content_type: str
     body: bytes
+    events_of: str | None = None
+    """The response whose events are told, as they are kept with it: then there is no body."""
 
 
 class Results:
@@ -26,18 +28,19 @@ class Results:
         self._cipher = Cipher(secrets.derive("idem-seal"))
 
     def seal(self, told: Told, claim: Claim) -> bytes | None:
-        """Media type and body, encrypted; None where the body is too large to keep."""
+        """All but the status, encrypted; None where the body is too large to keep."""
         if len(told.body) > RESULT_LIMIT:
             return None
-        return self._cipher.seal(told.content_type.encode() + b"\n" + told.body, _context(claim))
+        plain = b"\n".join((told.content_type.encode(), (told.events_of or "").encode(), told.body))
+        return self._cipher.seal(plain, _context(claim))
 
     def open(self, status: int, sealed: bytes, claim: Claim) -> Told | None:
         """The answer that was sealed with this status; None where this is not what was sealed."""
         plain = self._cipher.open(sealed, _context(claim))
         if plain is None:
             return None
-        content_type, _, body = plain.partition(b"\n")
-        return Told(status, content_type.decode(), body)
+        content_type, events_of, body = plain.split(b"\n", 2)
+        return Told(status, content_type.decode(), body, events_of.decode() or None)
 
 
 def _context(claim: Claim) -> bytes:

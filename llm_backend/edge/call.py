@@ -110,6 +110,11 @@ class Call:
         )
         return work if self.keeping is None else work._replace(**self.keeping._asdict())
 
+    def makes(self, made_id: str) -> None:
+        """Note what is made, under its public id: when that is deleted, the answer is not told again."""
+        if self.once is not None:
+            self.once.makes(made_id)
+
     @property
     def departure(self) -> Departure:
         """The client's."""

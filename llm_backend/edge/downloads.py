@@ -23,19 +23,22 @@ STALL_SECONDS = 60.0
 class Passing(Response):
     """A body of unknown length, sent piece by piece: whoever makes it waits while the client does."""
 
-    kept_as: str | None = None
-    """The response whose events it has, all of them: they can be told again."""
-
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what is sent, and how long it is waited for)
         self,
         call: Call,
         pieces: AsyncIterator[bytes],
         headers: Mapping[str, str],
         close: Close,
+        *,
         stall_seconds: float = STALL_SECONDS,
+        events_of: str | None = None,
     ) -> None:
-        """`close` is awaited at the end, however it comes; `stall_seconds`: what a client may take nothing for."""
+        """`close` is awaited at the end, however it comes; `stall_seconds`: what a client may take nothing for.
+
+        `events_of`: the response whose events it has, all of them, which can be told again.
+        """
         super().__init__(None, 200, headers)
+        self.events_of = events_of
         # Starlette would declare it empty.
         self.raw_headers = [pair for pair in self.raw_headers if pair[0] != b"content-length"]
         self._call = call
@@ -71,9 +74,18 @@ def downloading(call: Call, download: Download, *, is_stream: bool = False) -> P
     return Passing(call, download.pieces, {**download.headers, **_safe(download)}, download.close)
 
 
-def events(call: Call, blocks: AsyncGenerator[bytes, None], headers: Mapping[str, str] | None = None) -> Passing:
-    """Events that are kept here, to whoever reads them again; `headers` that they have besides."""
-    return Passing(call, blocks, {**EVENT_STREAM_HEADERS, **(headers or {})}, blocks.aclose)
+def events(
+    call: Call,
+    blocks: AsyncGenerator[bytes, None],
+    *,
+    headers: Mapping[str, str] | None = None,
+    events_of: str | None = None,
+) -> Passing:
+    """Events that are kept here, to whoever reads them again; `headers` that they have besides.
+
+    `events_of`: whose they are, where they are all of a response's.
+    """
+    return Passing(call, blocks, {**EVENT_STREAM_HEADERS, **(headers or {})}, blocks.aclose, events_of=events_of)
 
 
 def _noticed() -> None:

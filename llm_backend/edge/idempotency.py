@@ -21,8 +21,6 @@ HEADER = "idempotency-key"
 CHAT_OPERATION = "createChatCompletion"
 REPLAYED = "idempotent-replayed"
 LONGEST = 255
-EVENTS_OF = "events of"
-"""Stands for the type of an answer that is no text to keep: the events of the response that is named instead."""
 
 _ERROR = 400
 _READ = 128 * 1024
@@ -65,18 +63,18 @@ async def _first(once: Once, answer: Callable[[], Awaitable[Response]]) -> Respo
         raise
     if isinstance(response, PipedReply):
         once.follow(response.settled())
-    elif isinstance(response, Passing) and response.kept_as is not None:
-        await once.answered(Told(response.status_code, EVENTS_OF, response.kept_as.encode()))
     else:
-        await once.answered(Told(response.status_code, response.headers["content-type"], bytes(response.body)))
+        events_of = response.events_of if isinstance(response, Passing) else None
+        body = b"" if events_of else bytes(response.body)
+        await once.answered(Told(response.status_code, response.headers["content-type"], body, events_of))
     return response
 
 
 async def _again(call: Call, told: Told) -> Response:
-    """Raises NotFound where a response has been deleted, InvalidRequest where its events are no longer kept."""
-    if told.content_type == EVENTS_OF and call.caller is not None:
-        blocks = await call.services.responses.events(call.caller.account_id, told.body.decode(), -1)
-        return events(call, blocks, {REPLAYED: "true"})
+    """Raises NotFound where a response is just deleted, InvalidRequest where its events are no longer kept."""
+    if told.events_of is not None and call.caller is not None:
+        blocks = await call.services.responses.events(call.caller.account_id, told.events_of, -1)
+        return events(call, blocks, headers={REPLAYED: "true"})
     is_stream = told.content_type == EVENT_STREAM_HEADERS["content-type"]
     headers = dict(EVENT_STREAM_HEADERS) if is_stream else {"content-type": told.content_type}
     headers[REPLAYED] = "true"

@@ -26,6 +26,7 @@ async def create_chat_completion(call: Call) -> Response:
         return await told(call, await call.services.resumable.stream(call.work(CHAT.path, streamed=True)))
     if call.body.get("store"):
         call.keeping = call.services.completions.keeping(_caller(call), call.body)
+        call.makes(call.keeping.answer_id)
     call.body = without_ours(call.body)
     return await exchanged(call, CHAT)
 

@@ -17,7 +17,9 @@ async def create_conversation(call: Call, body: Json) -> Response:
     """A new one, with the items that the request gives. Raises NotFound for an item that these refer to."""
     given = body or {}
     items, metadata = given.get("items") or (), given.get("metadata") or {}
-    return json_reply(conversation(await call.services.conversations.create(_caller(call), items, metadata)))
+    made = await call.services.conversations.create(_caller(call), items, metadata)
+    call.makes(made.public_id)
+    return json_reply(conversation(made))
 
 
 async def get_conversation(call: Call, conversation_id: str) -> Response:
@@ -42,8 +44,9 @@ async def create_conversation_items(
     call: Call, conversation_id: str, body: Json, include: Collection[str] = ()
 ) -> Response:
     """The items that it has more now. Raises NotFound; InvalidRequest for what it cannot take."""
-    made = await call.services.conversations.add(_caller(call), conversation_id, body["items"])
-    return json_reply(page_of_items(Page(made), include))
+    added = await call.services.conversations.add(_caller(call), conversation_id, body["items"])
+    call.makes(added.conversation.public_id)
+    return json_reply(page_of_items(Page(added.items), include))
 
 
 async def list_conversation_items(  # noqa: PLR0913, PLR0917 (each is a parameter of the query)

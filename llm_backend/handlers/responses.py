@@ -93,11 +93,11 @@ async def _begun(call: Call) -> Response:
     """One that goes on without its client: as it is at first, or its events as they are kept."""
     streams = bool(call.body.get("stream"))
     begun = await call.services.responses.begin(call.work(PATH, streamed=True))
+    call.makes(begun["id"])
     if not streams:
         return json_reply(begun)
-    told_of = events(call, await call.services.responses.events(_owner(call), begun["id"]))
-    told_of.kept_as = begun["id"]
-    return told_of
+    blocks = await call.services.responses.events(_owner(call), begun["id"])
+    return events(call, blocks, events_of=begun["id"])
 
 
 create_beta_response = create_response

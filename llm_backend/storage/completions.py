@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage import idempotency
 from llm_backend.storage.items import Item
 from llm_backend.storage.responses import COMPLETION
 from llm_backend.storage.tables import conversation, item, response, response_event
@@ -75,10 +76,11 @@ async def change(session: AsyncSession, account_id: int, public_id: str, metadat
 
 
 async def remove(session: AsyncSession, account_id: int, public_id: str) -> bool:
-    """Delete it with its items; whether it was there."""
+    """Delete it with its items, and what is told of it again; whether it was there."""
     found = await find(session, account_id, public_id)
     if found is None:
         return False
+    await idempotency.forget(session, [public_id])
     await session.execute(delete(response_event).where(response_event.c.response_id == found.id))
     await session.execute(delete(response).where(response.c.id == found.id))
     await session.execute(delete(item).where(item.c.conversation_id == found.conversation_id))

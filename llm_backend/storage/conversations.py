@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage import idempotency
 from llm_backend.storage.state_tables import response, response_event
 from llm_backend.storage.tables import conversation, item
 
@@ -98,9 +99,14 @@ async def change(session: AsyncSession, account_id: int, number: int, values: di
 
 
 async def remove(session: AsyncSession, account_id: int, number: int) -> None:
-    """Delete the account's conversation of that number, with its items and with what was answered in it."""
+    """Delete the account's conversation of that number, with its items and with what was answered in it.
+
+    What is told again of that goes too.
+    """
     it = select(conversation.c.id).where(*_own(account_id, number)).scalar_subquery()
     answers = select(response.c.id).where(response.c.conversation_id == it)
+    await idempotency.forget(session, select(conversation.c.public_id).where(*_own(account_id, number)))
+    await idempotency.forget(session, select(response.c.public_id).where(response.c.conversation_id == it))
     await session.execute(delete(response_event).where(response_event.c.response_id.in_(answers)))
     for table in (response, item):
         await session.execute(delete(table).where(table.c.conversation_id == it))
@@ -117,6 +123,15 @@ async def remove_thread(session: AsyncSession, account_id: int, number: int) -> 
     )
     gone = delete(conversation).where(*_own(account_id, number), conversation.c.kind == THREAD, ~or_(*holds))
     return (await session.execute(gone.returning(conversation.c.id))).scalar_one_or_none() is not None
+async def untell(session: AsyncSession, found: Conversation, sequence: int) -> None:
+    """Have nothing told again that says what the item there says, which is deleted: what wrote it cannot be told apart.
+
+    In the transaction that deletes it and has the conversation locked.
+    """
+    at = response.c.first_sequence <= sequence, response.c.end_sequence > sequence
+    wrote = select(response.c.public_id).where(response.c.conversation_id == found.id, *at)
+    await idempotency.forget(session, wrote)
+    await idempotency.forget(session, [found.public_id])
 
 
 async def advance(

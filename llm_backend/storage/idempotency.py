@@ -1,10 +1,11 @@
 """Statements on idempotency keys: which requests are under way, and what those that ended came to."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, not_, select, tuple_, update
+from sqlalchemy import Select, and_, delete, exists, not_, select, tuple_, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql import ColumnElement
@@ -12,7 +13,7 @@ from sqlalchemy.sql import ColumnElement
 from llm_backend.storage.database import insert_once
 from llm_backend.storage.ledger_tables import IS_OPEN
 from llm_backend.storage.moments import db_now
-from llm_backend.storage.tables import idempotency_key, reservation, usage_record
+from llm_backend.storage.tables import conversation, idempotency_key, reservation, response, usage_record
 
 KEPT_SECONDS = 24 * 3600
 """From a key's first use to the moment at which it is as if never used."""
@@ -21,6 +22,9 @@ SLACK = timedelta(hours=1)
 """How far the clock that ends an attempt may lie behind the database's."""
 
 PURGED_AT_ONCE = 500
+
+FORGOTTEN = {"status": None, "result": None, "made_id": None}
+"""Of a request that is done whose answer is not told again: what it made was deleted."""
 
 _KEY = ("holder", "key_hash")
 _C = idempotency_key.c
@@ -46,6 +50,7 @@ class Held:
     request_id: str
     state: str
     status: int | None
+    """None of one that is done: what it made was deleted."""
     result: bytes | None
     created_at: datetime
     is_alive: bool
@@ -83,7 +88,7 @@ async def find(session: AsyncSession, claim: Claim) -> Held | None:
 
 async def take_over(session: AsyncSession, claim: Claim, lease_seconds: float) -> None:
     """Hold the key in the place of whoever had it."""
-    anew: dict[str, Any] = {"status": None, "result": None, **_begun(claim, lease_seconds)}
+    anew: dict[str, Any] = {"status": None, "result": None, "made_id": None, **_begun(claim, lease_seconds)}
     await session.execute(update(idempotency_key).where(_is_key(claim)).values(anew))
 
 
@@ -96,10 +101,25 @@ async def renew(session: AsyncSession, claim: Claim, lease_seconds: float) -> No
     )
 
 
-async def finish(session: AsyncSession, claim: Claim, status: int, result: bytes | None) -> None:
-    """Keep what the request came to. Does nothing where the key was taken over."""
-    done = {"state": "done", "status": status, "result": result}
+async def finish(
+    session: AsyncSession, claim: Claim, status: int, result: bytes | None, made_id: str | None = None
+) -> None:
+    """Keep what the request came to. Does nothing where the key was taken over.
+
+    `made_id`: what `forget` is told of when it is deleted. Where it was already, nothing is kept.
+    """
+    done: dict[str, Any] = {"state": "done", "status": status, "result": result, "made_id": made_id}
+    if made_id is not None and not await _is_there(session, made_id):
+        done |= FORGOTTEN
     await session.execute(update(idempotency_key).where(_is_held_by(claim)).values(done))
+
+
+async def forget(session: AsyncSession, made_ids: Collection[str] | Select[Any]) -> None:
+    """Keep no longer what the requests were answered that made these; their keys stay used.
+
+    In the transaction that deletes these, while nobody else can change them.
+    """
+    await session.execute(update(idempotency_key).where(_C.made_id.in_(made_ids)).values(FORGOTTEN))
 
 
 async def spoil(session: AsyncSession, claim: Claim) -> None:
@@ -149,6 +169,15 @@ async def purge(session: AsyncSession) -> int:
     columns = tuple_(*(_C[name] for name in _KEY))
     purged: CursorResult[Any] = await session.execute(delete(idempotency_key).where(columns.in_(old)))  # type: ignore[assignment]
     return purged.rowcount
+
+
+async def _is_there(session: AsyncSession, made_id: str) -> bool:
+    """Whether it is kept; nobody deletes it then before this transaction ends."""
+    for table in (response, conversation):
+        one = select(table.c.id).where(table.c.public_id == made_id)
+        if (await session.execute(one.with_for_update(read=True, key_share=True))).first() is not None:
+            return True
+    return False
 
 
 def _begun(claim: Claim, lease_seconds: float) -> dict[str, Any]:

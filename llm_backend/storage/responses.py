@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Integer, bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from llm_backend.storage import idempotency
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import response, response_event
 
@@ -104,9 +105,10 @@ async def cancel(session: AsyncSession, account_id: int, public_id: str) -> None
 
 
 async def remove(session: AsyncSession, account_id: int, number: int) -> None:
-    """Delete a response with its events; its items are the caller's to delete."""
+    """Delete a response with its events, and what is told of it again; its items are the caller's to delete."""
     # First: whoever makes it writes events, and is waited for.
     await session.execute(select(response.c.id).where(response.c.id == number).with_for_update())
+    await idempotency.forget(session, select(response.c.public_id).where(response.c.id == number))
     of_it = response_event.c.response_id == number, response_event.c.account_id == account_id
     await session.execute(delete(response_event).where(*of_it))
     await session.execute(delete(response).where(response.c.id == number, response.c.account_id == account_id))

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, and_, delete, exists, false, func, select,
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.storage import moments
+from llm_backend.storage import idempotency, moments
 from llm_backend.storage.conversations import EXPIRED
 from llm_backend.storage.tables import account, conversation, item, response, response_event
 
@@ -67,7 +67,10 @@ async def expire(session: AsyncSession, account_id: int, before: datetime) -> in
         return 0
     # Asked again of what nobody else can change now: somebody may just have written to it.
     still = update(conversation).where(conversation.c.id.in_(found), is_over)
-    return await _count(session, still.values(kind=EXPIRED))
+    expired = await session.execute(still.values(kind=EXPIRED).returning(conversation.c.public_id))
+    gone = expired.scalars().all()
+    await idempotency.forget(session, gone)
+    return len(gone)
 
 
 async def clear_responses(session: AsyncSession, account_id: int) -> int:
@@ -120,6 +123,7 @@ async def _delete_responses(session: AsyncSession, some: Any) -> int:
     found = await _held(session, some)
     if not found:
         return 0
+    await idempotency.forget(session, select(response.c.public_id).where(response.c.id.in_(found)))
     await session.execute(delete(response_event).where(response_event.c.response_id.in_(found)))
     return await _count(session, delete(response).where(response.c.id.in_(found)))
 

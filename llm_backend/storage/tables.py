@@ -157,14 +157,19 @@ idempotency_key = Table(
     Column("state", Text, nullable=False),
     Column("owner", Text, nullable=False),
     Column("lease_until", Moment, nullable=False),
+    # Of one that is done, null where what it made was deleted: then nothing is kept of its answer either.
     Column("status", Integer),
     # Media type and body of the answer, encrypted; null where it was too large to keep.
     Column("result", LargeBinary),
+    # The public id of the response or conversation in which is kept what the answer says.
+    Column("made_id", Text),
     Column("created_at", Moment, nullable=False),
     Column("expires_at", Moment, nullable=False, index=True),
     CheckConstraint("state IN ('running', 'done', 'broken')", name="state"),
     PrimaryKeyConstraint("holder", "key_hash"),
 )
+MADE = text("made_id IS NOT NULL")
+Index("ix_idempotency_key_made_id", idempotency_key.c.made_id, sqlite_where=MADE, postgresql_where=MADE)
 
 # What is to be told to a webhook: written in the transaction that made it true, sent until it is taken.
 webhook_event = Table(

@@ -31,4 +31,4 @@ async def test_what_was_deleted_meanwhile_is_not_found(asker: httpx.AsyncClient)
 
     again = await asker.post("/responses", json=BODY, headers=KEYED)
 
-    assert (again.status_code, again.json()["error"]["param"]) == (404, "response_id")
+    assert (again.status_code, again.json()["error"]["code"]) == (404, "idempotency_result_deleted")

@@ -1,5 +1,6 @@
 """How the tests of responses ask a server, and what its upstream is told to say: responses of its own, or chats."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -45,6 +46,14 @@ class Asked:
             self.upstream.streams(*_begun(), typed("response.completed", response=a_response(usage=USED)), Cut)
         else:
             self.upstream.answers(a_response(usage=USED))
+
+    def will_wait(self, go_on: asyncio.Event) -> None:
+        """Have the next stream say `Hello`, and end when `go_on` is set."""
+        if self.kind == "chat":
+            self.upstream.streams("Hello", go_on, chunk(finish="stop"), usage(7, 5))
+        else:
+            ended = typed("response.completed", response=a_response(usage=USED))
+            self.upstream.streams(*_begun(), go_on, ended, Cut)
 
     def will_break_off(self) -> None:
         """Have the next stream end in the middle of what it says."""

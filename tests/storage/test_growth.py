@@ -81,7 +81,7 @@ async def _talking(file: Path, items: int) -> int:
         talk = await talks.create(alice, [], {})
         kept: list[Item] = []
         for _ in range(items // 100):
-            kept += await talks.add(alice, talk.public_id, [HELLO] * 99 + [_thought(len(kept))])
+            kept += (await talks.add(alice, talk.public_id, [HELLO] * 99 + [_thought(len(kept))])).items
         watched.work.clear()
         for newest_first in (True, False):
             for after in (None, kept[50].public_id, kept[-50].public_id):

@@ -102,7 +102,11 @@ class Asking:
         if draft.before.is_public:
             # What is said in a conversation is kept there, whether or not the response is.
             work.caller.check_stores("conversation")
-        plan = self.keeping(draft, work.caller.account_id, recorder) if draft.is_kept else None
+        plan = None
+        if draft.kept_in is not None:
+            plan = self.keeping(draft, work.caller.account_id, recorder)
+            if work.once is not None:
+                work.once.makes(draft.kept_in)
         asked = self._asked(draft, work)._replace(plan=plan)
         with counted_from(draft):
             return await self._desk.exchanges.begun(asked, RESPONSES, make)

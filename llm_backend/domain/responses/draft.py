@@ -54,9 +54,15 @@ class Draft:
         return [*self.before.items, *map(asked, self.given)]
 
     @property
-    def is_kept(self) -> bool:
-        """Whether anything of it is written: itself, or its items in the conversation that it belongs to."""
-        return self.is_stored or self.before.is_public
+    def kept_in(self) -> str | None:
+        """With what it is deleted: its own id, or that of the conversation that its items alone are written to.
+
+        None where nothing of it is written.
+        """
+        if self.is_stored:
+            return self.id
+        where = self.before.conversation
+        return where.public_id if where is not None and self.before.is_public else None
 
     def output(self, route: Route) -> Output:
         """What is to take down what the upstream of `route` says."""
