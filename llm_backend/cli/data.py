@@ -22,6 +22,7 @@ from llm_backend.domain.exports import Exports, Progress
 from llm_backend.domain.imports import Brought, Imports
 from llm_backend.domain.keys import Keys
 from llm_backend.domain.parrot import Moved, Parrot
+from llm_backend.domain.responses.summaries import Summaries
 from llm_backend.domain.secrets import Secrets, unlock
 from llm_backend.errors import InvalidRequest
 from llm_backend.settings import load_settings
@@ -66,6 +67,9 @@ def import_file(
         show(("data", "brought", "with another id"), rows)
     if not brought.knows_its_keys:
         typer.echo("The keys were made under another SECRET_KEY: none of them is recognised here.", err=True)
+    if brought.lost_summaries:
+        lost = f"Summaries of dialogues that were sealed under another SECRET_KEY: {brought.lost_summaries}."
+        typer.echo(f"{lost} What holds them cannot be gone on from here.", err=True)
 
 
 @imports.command()
@@ -143,7 +147,7 @@ async def _export(account: str | None, user: str | None, file: IO[bytes]) -> dic
 async def _import(file: Path) -> Brought:
     async with _opened(makes=True) as parts:
         with _progress("Importing") as progress:
-            return await Imports(parts.database, parts.clock).bring(file, OPERATOR, progress)
+            return await Imports(parts.database, Summaries(parts.secrets), parts.clock).bring(file, OPERATOR, progress)
 
 
 async def _parrot(url: str, *, dry_run: bool) -> Moved:

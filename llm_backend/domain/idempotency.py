@@ -11,15 +11,13 @@ import orjson
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.results import RESULT_LIMIT, Results, Told
+from llm_backend.domain.results import RESULT_LIMIT, ResultDamaged, ResultDeleted, Results, Told
 from llm_backend.domain.secrets import Secrets
 from llm_backend.errors import (
     ClientLeft,
     IdempotencyConflict,
     IdempotencyKeyReused,
-    Internal,
     LLMBackendError,
-    NotFound,
     Unavailable,
     UpstreamRejected,
 )
@@ -147,7 +145,7 @@ class Idempotency:
                 "previous_attempt_incomplete",
             )
         if held.status is None:
-            raise _Deleted
+            raise ResultDeleted(PARAM)
         if held.result is None:
             raise _final(
                 f"The first request with this idempotency key was answered with more than {RESULT_LIMIT} bytes, which "
@@ -158,26 +156,8 @@ class Idempotency:
         if told is None:
             # Never run again: it was paid.
             log.critical("idempotency_result_damaged", holder=claim.holder, request_id=held.request_id)
-            raise _Damaged
+            raise ResultDamaged
         return told
-
-
-class _Damaged(Internal):
-    """The result is there, and is not what was kept."""
-
-    def __init__(self) -> None:
-        super().__init__("The answer to the first request with this idempotency key cannot be read any more.")
-        self.should_retry = False
-
-
-class _Deleted(NotFound):
-    """What the first request made is gone, and what was told of it with it."""
-
-    code = "idempotency_result_deleted"
-
-    def __init__(self) -> None:
-        message = "What the first request with this idempotency key made was deleted. It is not made again."
-        super().__init__(message, param=PARAM, should_retry=False)
 
 
 class Once:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from llm_backend.domain.audit import SERVER, Author
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.exports import FORMAT, VERSION, Progress, fingerprint, untold
+from llm_backend.domain.responses.summaries import COMPACTION, Summaries, is_ours
 from llm_backend.errors import Conflict, InvalidRequest, Json
 from llm_backend.storage import dumps, installation, schema
 from llm_backend.storage.columns import Moment
@@ -70,13 +71,16 @@ class Brought:
     """How many of each kind got another id."""
     knows_its_keys: bool
     """Whether the keys were made under the secret of this database: else none of them is recognised."""
+    lost_summaries: int
+    """How many summaries of what was said were not sealed under it: what goes on from them cannot be gone on with."""
 
 
 class Imports:
     """Writes into one database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, summaries: Summaries, clock: Clock) -> None:
         self._database = database
+        self._summaries = summaries
         self._clock = clock
 
     async def bring(self, file: Path, by: Author = SERVER, progress: Progress = untold) -> Brought:
@@ -96,9 +100,10 @@ class Imports:
         for name, highest in manifest.highest.items():
             await dumps.count_on_from(session, BY_NAME[name].table, highest)
         moved: Moved = defaultdict(dict)
-        done = 0
+        done = lost = 0
         for kind, lines in _batches(file):
             rows = [_row(kind, line, moved) for line in lines]
+            lost += self._seal_anew(rows, lines) if kind.name == "item" else 0
             await refuse_taken(session, kind, rows)
             if kind.is_numbered:
                 moved[kind.name] |= await dumps.place(session, kind.table, rows)
@@ -109,7 +114,18 @@ class Imports:
         await by.note(session, self._clock.now(), "import", ("import", manifest.digest), manifest.counts)
         own = fingerprint(await installation.secret_digest(session))
         renumbered = {name: len(ids) for name, ids in moved.items() if ids}
-        return Brought(dict(manifest.counts), renumbered, manifest.header["secret"] == own)
+        return Brought(dict(manifest.counts), renumbered, manifest.header["secret"] == own, lost)
+
+    def _seal_anew(self, rows: list[Row], lines: list[Json]) -> int:
+        """Seal the summaries among these items for the accounts as they are numbered here; how many do not open."""
+        lost = 0
+        for row, line in zip(rows, lines, strict=True):
+            item = orjson.loads(row["content"]) if row["kind"] == COMPACTION else {}
+            if is_ours(item):
+                content = self._summaries.moved(item["encrypted_content"], line["account_id"], row["account_id"])
+                lost += content is None
+                row["content"] = orjson.dumps(item | {"encrypted_content": content or item["encrypted_content"]})
+        return lost
 
 
 async def refuse_taken(session: AsyncSession, kind: Kind, rows: list[Row]) -> None:
@@ -216,6 +232,8 @@ def _row(kind: Kind, line: Json, moved: Moved) -> Row:
     if kind.name == "response":
         # Who made it does so elsewhere: the next sweep ends it here, and it is not begun a second time.
         row["request"] = None
+        # They are not brought: nobody is to look for them.
+        row["events_until"] = None
     if kind.name == "reservation" and moved["account"]:
         row["details"] = _of_account(row["details"], row["account_id"])
     return row

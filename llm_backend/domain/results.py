@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from llm_backend.domain.encryption import Cipher
 from llm_backend.domain.secrets import Secrets
+from llm_backend.errors import Internal, NotFound
 from llm_backend.storage.idempotency import Claim
 
 RESULT_LIMIT = 1 << 20
@@ -19,6 +20,24 @@ class Told:
     body: bytes
     events_of: str | None = None
     """The response whose events are told, as they are kept with it: then there is no body."""
+
+
+class ResultDamaged(Internal):
+    """The result is there, and is not what was kept."""
+
+    def __init__(self) -> None:
+        super().__init__("The answer to the first request with this idempotency key cannot be read any more.")
+        self.should_retry = False
+
+
+class ResultDeleted(NotFound):
+    """What the first request made is gone, and what was told of it with it."""
+
+    code = "idempotency_result_deleted"
+
+    def __init__(self, param: str) -> None:
+        message = "What the first request with this idempotency key made was deleted. It is not made again."
+        super().__init__(message, param=param, should_retry=False)
 
 
 class Results:

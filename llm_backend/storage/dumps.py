@@ -4,7 +4,22 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, Text, and_, cast, false, func, insert, literal, or_, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    and_,
+    cast,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage.budgets import END_USER
@@ -40,6 +55,8 @@ class Kind:
     """Its columns that hold ids of another kind."""
     unique: str | None = None
     """A column besides the id whose values are nobody else's."""
+    only: ColumnElement[bool] = field(default_factory=true)
+    """Which of its rows are moved."""
 
     @property
     def is_numbered(self) -> bool:
@@ -60,7 +77,8 @@ KINDS = (
     Kind("usage_day", usage_day, OF_ACCOUNT),
     Kind("conversation", conversation, OF_ACCOUNT, "public_id"),
     Kind("item", item, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id"),
-    Kind("response", response, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id"),
+    # One that is not stored is there for its events only, and these stay.
+    Kind("response", response, OF_ACCOUNT | {"conversation_id": "conversation"}, "public_id", response.c.is_stored),
     Kind("upstream_object", upstream_object, OF_ACCOUNT),
     Kind("audit_record", audit_record),
 )
@@ -85,13 +103,13 @@ class Scope:
 
 
 async def count(session: AsyncSession, kind: Kind, scope: Scope) -> int:
-    counted = select(func.count()).select_from(kind.table).where(_within(kind, scope))
+    counted = select(func.count()).select_from(kind.table).where(kind.only, _within(kind, scope))
     return int((await session.execute(counted)).scalar_one())
 
 
 async def pages(session: AsyncSession, kind: Kind, scope: Scope) -> AsyncGenerator[list[Row], None]:
     """The rows of a kind, in the order of its primary key."""
-    query = select(*kind.table.c).where(_within(kind, scope)).order_by(*kind.table.primary_key.columns)
+    query = select(*kind.table.c).where(kind.only, _within(kind, scope)).order_by(*kind.table.primary_key.columns)
     # Texts and no more: SQLAlchemy's own kind of text is no name of a JSON object.
     names = ["".join(column.name) for column in kind.table.c]
     result = await session.stream(query.execution_options(yield_per=PAGE))

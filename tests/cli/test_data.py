@@ -12,9 +12,15 @@ from typer.testing import CliRunner, Result
 from llm_backend.cli.accounts import accounts
 from llm_backend.cli.data import erase, export, imports
 from llm_backend.cli.users import users
+from llm_backend.domain.clock import SystemClock
+from llm_backend.domain.conversations import Conversations
 from llm_backend.domain.erasure import Erased
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.imports import AlreadyThere, NotAnExport
-from llm_backend.errors import InvalidRequest, NotFound
+from llm_backend.domain.responses.summaries import Summaries
+from llm_backend.domain.secrets import Secrets
+from llm_backend.errors import InvalidRequest, Json, NotFound
+from llm_backend.storage.database import Database
 from tests.domain import parrots
 
 program = typer.Typer()
@@ -87,6 +93,28 @@ def test_keys_of_another_secret_are_said_to_be_unknown(monkeypatch: pytest.Monke
 
     assert "under another SECRET_KEY" in brought.stderr
     assert names() == ["alice"]
+
+
+def test_summaries_of_another_secret_are_said_to_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    told("accounts", "create", "alice")
+    asyncio.run(said(Summaries(Secrets(b"a-test-secret-of-more-than-32-bytes")).sealed("Ada", 1)))
+    run("export", "--out", "all.jsonl")
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///other.db")
+    same = told("import", "file", "all.jsonl")
+    monkeypatch.setenv("DATABASE_URL", "sqlite:///another.db")
+    monkeypatch.setenv("SECRET_KEY", "another-secret-of-more-than-32-bytes")
+
+    brought = run("import", "file", "all.jsonl")
+
+    assert same["lost_summaries"] == 0
+    assert "sealed under another SECRET_KEY: 1." in brought.stderr
+
+
+async def said(item: Json) -> None:
+    """Keep it in a conversation of the account."""
+    database = Database("sqlite:///llm-backend.db")
+    await Conversations(database, SystemClock()).create(Caller(1, "alice", None), [item], {})
+    await database.close()
 
 
 def test_one_account_or_user_is_written_to_standard_output() -> None:

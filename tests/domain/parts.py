@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from llm_backend.domain.accounts import Accounts
 from llm_backend.domain.authentication import Authentication
 from llm_backend.domain.keys import Keys, NewKey
+from llm_backend.domain.responses.summaries import Summaries
 from llm_backend.domain.secrets import Secrets
 from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
 from tests.clocks import SetClock
 
 MASTER = b"a master secret for tests, of more than thirty-two bytes"
+SUMMARIES = Summaries(Secrets(MASTER))
 
 
 @dataclass(frozen=True, slots=True)

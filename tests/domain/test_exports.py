@@ -7,8 +7,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from llm_backend.domain import items as shapes
 from llm_backend.domain.exports import Exports
 from llm_backend.domain.imports import AlreadyThere, Imports, NotAnExport
+from llm_backend.domain.responses.summaries import INTRODUCTION, Summaries
+from llm_backend.domain.secrets import Secrets
 from llm_backend.errors import Json, NotFound
 from llm_backend.storage import tables
 from llm_backend.storage.database import Database
@@ -16,7 +19,7 @@ from llm_backend.storage.dumps import KINDS, LEFT_OUT, Scope
 from tests.clocks import SetClock
 from tests.databases import BOTH, ON_SQLITE, Lending
 from tests.domain.belongings import ADMIN, a_response, furnished, rows, running, violations
-from tests.domain.parts import Parts
+from tests.domain.parts import SUMMARIES, Parts
 from tests.storage.records import NOON
 
 EVERYTHING = Scope()
@@ -63,7 +66,7 @@ async def test_a_fresh_database_says_after_an_import_what_the_first_one_said(
     first = await exported(parts.database, tmp_path / "first")
     other = Database(other_url)
 
-    brought = await Imports(other, SetClock()).bring(tmp_path / "first", ADMIN)
+    brought = await Imports(other, SUMMARIES, SetClock()).bring(tmp_path / "first", ADMIN)
     again = await exported(other, tmp_path / "again")
 
     assert (brought.counts, brought.renumbered) == (kinds(first), {})
@@ -91,7 +94,7 @@ async def test_ids_that_are_taken_change_and_whatever_refers_to_them_follows(
     await running(parts.database, 2, None)
     await exported(parts.database, tmp_path / "file")
 
-    brought = await Imports(other.database, SetClock()).bring(tmp_path / "file", ADMIN)
+    brought = await Imports(other.database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
     assert brought.renumbered["account"] == brought.renumbered["conversation"] == 1
     assert [name for _, name in await rows(other.database, "account", "id", "name")] == ["someone", "bob", "alice"]
@@ -115,7 +118,7 @@ async def test_what_is_there_already_is_named_and_nothing_is_changed(parts: Part
     before = await exported(parts.database, tmp_path / "before")
 
     with pytest.raises(AlreadyThere, match="of these names are open here: alice" if name == "alice" else "alice-1"):
-        await Imports(parts.database, SetClock()).bring(tmp_path / "file", ADMIN)
+        await Imports(parts.database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
     assert await exported(parts.database, tmp_path / "after") == before
 
@@ -130,19 +133,63 @@ async def test_an_answer_that_is_being_made_comes_in_for_the_sweep_to_end_and_is
     await exported(parts.database, tmp_path / "file")
     other = Database(other_url)
 
-    await Imports(other, SetClock()).bring(tmp_path / "file", ADMIN)
+    await Imports(other, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
     found = await rows(other, "response", "public_id", "status", "owner", "lease_until", "request", "metadata")
     assert found == [("resp_1", "queued", "somebody", NOON, None, {"topic": "tides"})]
     await other.close()
 
 
+async def test_of_events_that_stay_behind_nothing_is_told(parts: Parts, other_url: str, tmp_path: Path) -> None:
+    await parts.alice()
+    told = {"events_until": NOON}
+    async with parts.database.begin() as session:
+        await session.execute(tables.response.insert().values(a_response(1, "resp_1") | told))
+        await session.execute(
+            tables.response.insert().values(a_response(1, "chatcmpl-1") | told | {"is_stored": False})
+        )
+    await exported(parts.database, tmp_path / "file")
+    other = Database(other_url)
+
+    brought = await Imports(other, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
+
+    assert await rows(other, "response", "public_id", "events_until") == [("resp_1", None)]
+    assert brought.counts["response"] == 1
+    await other.close()
+
+
+@pytest.mark.parametrize("is_same_secret", [True, False])
+async def test_summaries_are_sealed_for_the_account_as_it_is_numbered_here(
+    parts: Parts, other_url: str, tmp_path: Path, *, is_same_secret: bool
+) -> None:
+    other = Parts.of(Database(other_url))
+    await other.accounts.create("somebody")
+    await furnished(parts)
+    ours, foreign = SUMMARIES.sealed("Ada", 1), {"id": "cmp_1", "type": "compaction", "encrypted_content": "gAAAAAB"}
+    async with parts.database.begin() as session:
+        await session.execute(tables.item.insert(), shapes.rows([ours, foreign], (1, 1, 1), NOON))
+    await exported(parts.database, tmp_path / "file")
+    summaries = SUMMARIES if is_same_secret else Summaries(Secrets(b"another" * 8))
+
+    brought = await Imports(other.database, summaries, SetClock()).bring(tmp_path / "file", ADMIN)
+
+    kept = [orjson.loads(content) for (content,) in await rows(other.database, "item", "content")][1:]
+    assert (brought.renumbered["account"], brought.lost_summaries) == (1, 0 if is_same_secret else 1)
+    assert kept[1]["encrypted_content"] == foreign["encrypted_content"]
+    if is_same_secret:
+        [opened] = SUMMARIES.opened([kept[0]], 2, "input")
+        assert opened["content"] == INTRODUCTION + "Ada"
+    else:
+        assert kept[0]["encrypted_content"] == ours["encrypted_content"]
+    await other.database.close()
+
+
 async def test_a_file_is_brought_once(database: Database, tmp_path: Path) -> None:
     await exported(database, tmp_path / "file")
-    await Imports(database, SetClock()).bring(tmp_path / "file", ADMIN)
+    await Imports(database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
     with pytest.raises(AlreadyThere, match="imported already"):
-        await Imports(database, SetClock()).bring(tmp_path / "file", ADMIN)
+        await Imports(database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
 @ON_SQLITE
@@ -169,7 +216,7 @@ async def test_a_file_that_is_not_whole_or_not_ours_is_refused(
     (tmp_path / "file").write_bytes(b"".join(spoilt(lines)))
 
     with pytest.raises(NotAnExport, match=said):
-        await Imports(database, SetClock()).bring(tmp_path / "file", ADMIN)
+        await Imports(database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
 @ON_SQLITE
@@ -179,7 +226,7 @@ async def test_one_account_goes_out_alone_and_can_come_in(parts: Parts, other_ur
 
     lines = await exported(parts.database, tmp_path / "file", Scope(2))
     other = Database(other_url)
-    await Imports(other, SetClock()).bring(tmp_path / "file", ADMIN)
+    await Imports(other, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
     assert {line["row"].get("account_id", 2) for line in lines[1:-1]} == {2}
     assert kinds(lines) == {kind.name: 3 for kind in KINDS if "usage" in kind.name} | {
@@ -198,7 +245,7 @@ async def test_what_is_known_of_a_user_goes_out_and_is_no_import(parts: Parts, t
 
     assert kinds(lines) == {"user": 1, "usage_record": 2, "usage_day": 2, "audit_record": 1}
     with pytest.raises(NotAnExport, match="one user"):
-        await Imports(parts.database, SetClock()).bring(tmp_path / "file", ADMIN)
+        await Imports(parts.database, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
 
 
 @ON_SQLITE

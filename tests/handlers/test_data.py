@@ -14,6 +14,7 @@ from tests.clocks import SetClock
 from tests.databases import ON_SQLITE
 from tests.domain import belongings
 from tests.domain.belongings import ADMIN, rows
+from tests.domain.parts import SUMMARIES
 from tests.handlers.administering import Admin, key_status
 from tests.serving import Running
 
@@ -48,7 +49,7 @@ async def test_an_account_is_handed_out_whole_and_can_be_brought_elsewhere(
     (tmp_path / "file").write_bytes(answer.content)
     shutil.copy(migrated_file, tmp_path / "other.db")
     other = Database(f"sqlite:///{tmp_path / 'other.db'}")
-    await Imports(other, SetClock()).bring(tmp_path / "file", ADMIN)
+    await Imports(other, SUMMARIES, SetClock()).bring(tmp_path / "file", ADMIN)
     assert await rows(other, "account", "name") == [("tests",)]
     await other.close()
 

@@ -27,12 +27,7 @@ class Summaries:
 
     def sealed(self, text: str, account_id: int) -> dict[str, Json]:
         """A new item that bears the summary."""
-        content = self._cipher.seal(text.encode("utf-8", "replace"), _context(account_id))
-        return {
-            "id": new_id(COMPACTION),
-            "type": COMPACTION,
-            "encrypted_content": MARK + urlsafe_b64encode(content).decode(),
-        }
+        return {"id": new_id(COMPACTION), "type": COMPACTION, "encrypted_content": self._written(text, account_id)}
 
     def opened(self, items: Iterable[dict[str, Json]], account_id: int, param: str) -> list[dict[str, Json]]:
         """The items, with a message in place of each that bears a summary; `param` is where they stand.
@@ -40,6 +35,11 @@ class Summaries:
         Raises InvalidRequest for a summary that was not sealed for that account.
         """
         return [self._opened(item, account_id, f"{param}[{index}]") for index, item in enumerate(items)]
+
+    def moved(self, content: str, formerly: int, account_id: int) -> str | None:
+        """The `encrypted_content` of a summary whose account has another number now; None where it does not open."""
+        text = self._text(content.removeprefix(MARK), formerly)
+        return None if text is None else self._written(text, account_id)
 
     def _opened(self, item: dict[str, Json], account_id: int, param: str) -> dict[str, Json]:
         if not is_ours(item):
@@ -49,6 +49,10 @@ class Summaries:
             message = "This summary was not made for this account, or is damaged."
             raise InvalidRequest(message, param=f"{param}.encrypted_content", code="invalid_encrypted_content")
         return {"type": "message", "role": "user", "content": INTRODUCTION + text}
+
+    def _written(self, text: str, account_id: int) -> str:
+        sealed = self._cipher.seal(text.encode("utf-8", "replace"), _context(account_id))
+        return MARK + urlsafe_b64encode(sealed).decode()
 
     def _text(self, written: str, account_id: int) -> str | None:
         try:
