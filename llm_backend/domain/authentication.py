@@ -6,7 +6,7 @@ from collections import OrderedDict
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from llm_backend.domain.allowances import Allowance
+from llm_backend.domain.callers import keyless
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.key_text import LONGEST_TOKEN, is_ours
@@ -93,10 +93,7 @@ class OpenDoor:
 
     def __init__(self, account: Account) -> None:
         """The account's limits are those that it has now."""
-        limits = Allowance(account.requests_per_minute, account.tokens_per_minute, account.concurrent_requests)
-        self._caller = Caller(
-            account.id, account.name, None, limits_of_account=limits, fits=account.fits, stores=account.stores
-        )
+        self._caller = keyless(account)
 
     async def account(self, token: str | None) -> Caller:  # noqa: ARG002 (any token will do; UIs insist on sending one)
         return self._caller

@@ -1,9 +1,11 @@
 """Who asked, of what goes on without them."""
 
+from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.clock import Clock
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.keys import caller_of
 from llm_backend.storage import accounts, keys
+from llm_backend.storage.accounts import Account
 from llm_backend.storage.database import Database
 
 
@@ -19,8 +21,14 @@ class Callers:
         async with self._database.reading() as session:
             if key_id is None:
                 account = await accounts.find(session, account_id)
-                return Caller(account.id, account.name, None) if account and account.active else None
+                return keyless(account) if account and account.active else None
             holder = await keys.find(session, key_id)
         if holder is None or not holder.is_active or not holder.key.is_in_use(self._clock.now()):
             return None
         return caller_of(holder)
+
+
+def keyless(account: Account) -> Caller:
+    """Whoever asks without a key, where everyone is that account."""
+    limits = Allowance(account.requests_per_minute, account.tokens_per_minute, account.concurrent_requests)
+    return Caller(account.id, account.name, None, limits_of_account=limits, fits=account.fits, stores=account.stores)

@@ -5,7 +5,9 @@ import pytest
 from sqlalchemy import text
 
 from llm_backend.domain import keys as keys_module
+from llm_backend.domain.allowances import Allowance
 from llm_backend.domain.authentication import REMEMBERED_SECONDS, AdminToken, Authentication, OpenDoor
+from llm_backend.domain.callers import Callers
 from llm_backend.domain.identity import Caller
 from llm_backend.domain.key_text import make_key
 from llm_backend.errors import DatabaseUnavailable, LLMBackendError, Unauthenticated
@@ -250,6 +252,18 @@ async def test_whether_anything_is_kept_for_the_account_is_known_of_whoever_asks
     door = OpenDoor(await parts.accounts.find("alice"))
 
     assert [(await way.account(key.text)).stores for way in (parts.authentication, door)] == [False, False]
+
+
+async def test_who_asked_without_a_key_is_found_again_with_all_that_the_account_may(parts: Parts) -> None:
+    account, _ = await parts.alice()
+    await parts.accounts.update(account.id, {"requests_per_minute": 5, "tokens_per_minute": 7, "stores": False})
+    await parts.accounts.update(account.id, {"concurrent_requests": 2, "fits": True})
+    asked = await OpenDoor(await parts.accounts.find("alice")).account(None)
+
+    found = await Callers(parts.database, parts.clock).find(account.id, None)
+
+    assert found == asked
+    assert found.limits_of_account == Allowance(5, 7, 2)
 
 
 def admits(admin: AdminToken, token: str | None) -> bool:

@@ -20,7 +20,7 @@ from llm_backend.domain.responses.orphans import Orphans
 from llm_backend.errors import Json
 from llm_backend.storage import responses
 from llm_backend.storage.responses import Response
-from llm_backend.storage.tables import conversation, item, response, response_event
+from llm_backend.storage.tables import account, conversation, item, response, response_event
 from tests.handlers.administering import administering
 from tests.handlers.responding import PATHS, Asked
 from tests.handlers.resuming import Asker, asking, echoing, numbers, text
@@ -79,6 +79,17 @@ async def test_one_whose_key_was_revoked_meanwhile_is_not(server: Running) -> No
         told, [event] = await ended(asker, await left(server, made["id"], key_id=revoked))
 
     assert (told["status"], event["type"], event["sequence_number"]) == ("failed", "response.failed", 0)
+    assert server.echo is not None
+    assert list(server.echo.calls) == []
+
+
+async def test_one_whose_account_stores_nothing_any_more_is_not(server: Running) -> None:
+    async with server.database.begin() as session:
+        await session.execute(update(account).values(stores=False))
+    async with asking(server) as asker:
+        told, _ = await ended(asker, await left(server, server.account_id))
+
+    assert (told["status"], text(told)) == ("failed", "")
     assert server.echo is not None
     assert list(server.echo.calls) == []
 
