@@ -123,6 +123,8 @@ async def remove_thread(session: AsyncSession, account_id: int, number: int) -> 
     )
     gone = delete(conversation).where(*_own(account_id, number), conversation.c.kind == THREAD, ~or_(*holds))
     return (await session.execute(gone.returning(conversation.c.id))).scalar_one_or_none() is not None
+
+
 async def untell(session: AsyncSession, found: Conversation, sequence: int) -> None:
     """Have nothing told again that says what the item there says, which is deleted: what wrote it cannot be told apart.
 

@@ -20,6 +20,15 @@ LEASE_SECONDS = 60
 
 AT_ONCE = 20
 
+LET_GO: Mapping[str, None] = {"owner": None, "lease_until": None, "request": None}
+"""The columns of one that nobody makes any more, nor is to begin again."""
+
+IS_LET_GO = response.c.lease_until.is_(None)
+"""Nobody makes it: else whoever does still writes it, or whoever finds it when their process has died."""
+
+HAS_NOT_ENDED = response.c.ended_at.is_(None)
+"""How it ends is not written yet, whether or not anybody makes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Response:
@@ -90,7 +99,7 @@ async def overdue(session: AsyncSession, owner: str, *, others: bool = False) ->
 
     `others`: of all that are not `owner`'s, whatever their processes said.
     """
-    is_left = response.c.lease_until.is_not(None) & (response.c.owner != owner)
+    is_left = ~IS_LET_GO & (response.c.owner != owner)
     is_late = is_left if others else response.c.lease_until < db_now()
     late = select(response.c.id).where(is_late).order_by(response.c.lease_until)
     late = late.limit(AT_ONCE).with_for_update(skip_locked=True)
@@ -100,8 +109,7 @@ async def overdue(session: AsyncSession, owner: str, *, others: bool = False) ->
 
 async def cancel(session: AsyncSession, account_id: int, public_id: str) -> None:
     """Have whoever makes it end it."""
-    running = response.c.ended_at.is_(None)
-    await session.execute(update(response).where(*_own(account_id, public_id), running).values(is_cancelled=True))
+    await session.execute(update(response).where(*_own(account_id, public_id), HAS_NOT_ENDED).values(is_cancelled=True))
 
 
 async def remove(session: AsyncSession, account_id: int, number: int) -> None:
@@ -121,7 +129,7 @@ def leased() -> ColumnElement[datetime]:
 
 async def renew(session: AsyncSession, owner: str, public_ids: Collection[str]) -> dict[str, bool]:
     """Say that these are still made by `owner`; of each that is, whether it is to be cancelled."""
-    mine = response.c.public_id.in_(public_ids), response.c.owner == owner, response.c.lease_until.is_not(None)
+    mine = response.c.public_id.in_(public_ids), response.c.owner == owner, ~IS_LET_GO
     # One that is just written to is renewed the next time: who holds several waits for none of them.
     free = select(response.c.id).where(*mine).with_for_update(skip_locked=True)
     await session.execute(update(response).where(response.c.id.in_(free)).values(lease_until=leased()))

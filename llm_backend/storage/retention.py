@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage import idempotency, moments
 from llm_backend.storage.conversations import EXPIRED
+from llm_backend.storage.responses import IS_LET_GO
 from llm_backend.storage.tables import account, conversation, item, response, response_event
 
 RESPONSES_AT_ONCE = 100
@@ -18,9 +19,6 @@ RESPONSES_AT_ONCE = 100
 CONVERSATIONS_AT_ONCE = 500
 
 ITEMS_AT_ONCE = 1000
-
-HAS_ENDED = response.c.lease_until.is_(None)
-"""Nobody makes it any more: of one that is being made, whoever makes it still writes."""
 
 GOING_ON = conversation.alias("child")
 """What goes on from a conversation."""
@@ -38,7 +36,7 @@ async def forget_events(session: AsyncSession) -> int:
     Those that are not stored go with them: for their account they were there no more than their events.
     """
     is_over = response.c.events_until <= await moments.now(session)
-    some = select(response.c.id).where(is_over, HAS_ENDED).order_by(response.c.events_until).limit(RESPONSES_AT_ONCE)
+    some = select(response.c.id).where(is_over, IS_LET_GO).order_by(response.c.events_until).limit(RESPONSES_AT_ONCE)
     found = await _held(session, some)
     if not found:
         return 0
@@ -51,7 +49,7 @@ async def forget_events(session: AsyncSession) -> int:
 
 async def forget_responses(session: AsyncSession, account_id: int, before: datetime) -> int:
     """Delete some of an account's responses that were begun before that, with their events; how many."""
-    old = select(response.c.id).where(response.c.account_id == account_id, response.c.created_at < before, HAS_ENDED)
+    old = select(response.c.id).where(response.c.account_id == account_id, response.c.created_at < before, IS_LET_GO)
     return await _delete_responses(session, old.order_by(response.c.created_at).limit(RESPONSES_AT_ONCE))
 
 
@@ -75,7 +73,7 @@ async def expire(session: AsyncSession, account_id: int, before: datetime) -> in
 
 async def clear_responses(session: AsyncSession, account_id: int) -> int:
     """Delete some responses of an account's expired conversations, with their events; how many."""
-    some = select(response.c.id).join(conversation).where(*_are_expired(account_id), HAS_ENDED)
+    some = select(response.c.id).join(conversation).where(*_are_expired(account_id), IS_LET_GO)
     return await _delete_responses(session, some.limit(RESPONSES_AT_ONCE))
 
 
@@ -105,7 +103,7 @@ def _is_over(account_id: int, before: datetime) -> ColumnElement[bool]:
         func.coalesce(last.scalar_subquery(), own.created_at) < before,
         own.kind != EXPIRED,
         ~exists().where(child.parent_id == own.public_id),
-        ~exists().where(response.c.conversation_id == own.id, ~HAS_ENDED),
+        ~exists().where(response.c.conversation_id == own.id, ~IS_LET_GO),
     )
 
 

@@ -10,7 +10,7 @@ from llm_backend.storage import lists
 from llm_backend.storage.conversations import EXPIRED
 from llm_backend.storage.driver import Hot, Step, Values
 from llm_backend.storage.moments import db_now
-from llm_backend.storage.responses import LEASE_SECONDS
+from llm_backend.storage.responses import HAS_NOT_ENDED, LEASE_SECONDS
 from llm_backend.storage.state_tables import conversation, item, response, response_event
 
 
@@ -149,7 +149,7 @@ def _of_it() -> list[Any]:
 
 def _held_of(*, is_sqlite: bool) -> Any:
     these = lists.within(response.c.public_id, "wanted", Text, is_sqlite=is_sqlite)
-    made = response.c.owner == bindparam("maker", type_=Text), response.c.ended_at.is_(None)
+    made = response.c.owner == bindparam("maker", type_=Text), HAS_NOT_ENDED
     # In one order for everyone: nobody waits crosswise.
     found = select(response.c.public_id, response.c.id).where(these, *made).order_by(response.c.id)
     return found.with_for_update()
@@ -161,7 +161,7 @@ def _begun() -> Any:
 
 
 def _held() -> Any:
-    mine = response.c.owner == bindparam("maker"), response.c.ended_at.is_(None)
+    mine = response.c.owner == bindparam("maker"), HAS_NOT_ENDED
     return select(response.c.id).where(*OWN, *mine).with_for_update()
 
 

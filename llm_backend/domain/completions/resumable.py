@@ -103,7 +103,7 @@ class Record:
         await run(session, self.events.kept(self._writes, number))
 
     def _over(self, status: Status) -> dict[str, Json]:
-        return {"status": status, "ended_at": self._clock.now(), "owner": None, "lease_until": None}
+        return {"status": status, "ended_at": self._clock.now(), **responses.LET_GO}
 
 
 class ResumableCompletion(StreamedAnswer):

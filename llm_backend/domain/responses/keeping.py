@@ -129,9 +129,7 @@ def ended(draft: Draft, told: Mapping[str, Json]) -> dict[str, Any]:
         "status": draft.outcome.status,
         "body": body(told),
         "ended_at": draft.ended_at,
-        "request": None,
-        "owner": None,
-        "lease_until": None,
+        **responses.LET_GO,
     }
 
 

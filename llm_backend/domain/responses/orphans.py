@@ -115,9 +115,7 @@ class Orphans:
                 "status": status,
                 "body": orjson.dumps(body),
                 "ended_at": self._clock.now(),
-                "request": None,
-                "owner": None,
-                "lease_until": None,
+                **responses.LET_GO,
                 **await self._given(session, found),
             }
             await responses.change(session, found.account_id, found.public_id, ended)
