@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Integer, bindparam, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.storage import idempotency
+from llm_backend.storage.database import insert_once
 from llm_backend.storage.moments import db_now
 from llm_backend.storage.tables import response, response_event
 
@@ -70,6 +71,13 @@ async def add(session: AsyncSession, values: Mapping[str, Any]) -> int:
     return int((await session.execute(made)).scalar_one())
 
 
+async def add_once(session: AsyncSession, values: Mapping[str, Any]) -> int:
+    """As `add`, where it may be there already, or be added this moment."""
+    await session.execute(insert_once(session, response, values, ("public_id",)))
+    found = select(response.c.id).where(*_own(values["account_id"], values["public_id"]))
+    return int((await session.execute(found)).scalar_one())
+
+
 async def find(session: AsyncSession, account_id: int, public_id: str, *, locks: bool = False) -> Response | None:
     """The account's response of that id, of any kind, stored or not.
 
@@ -88,8 +96,12 @@ async def change(session: AsyncSession, account_id: int, public_id: str, values:
 
 
 async def claim(session: AsyncSession, account_id: int, public_id: str, owner: str) -> bool:
-    """Note of a queued response that it is being made now; False where it is not queued, or is to be cancelled."""
-    mine = response.c.status == "queued", response.c.owner == owner, ~response.c.is_cancelled
+    """Note of `owner`'s queued response that it is being made now; False where it is none, or is to be cancelled.
+
+    Where that was noted before, without a word, it is noted.
+    """
+    is_open = response.c.status.in_(("queued", "in_progress"))
+    mine = is_open, response.c.owner == owner, ~response.c.is_cancelled
     claimed = update(response).where(*_own(account_id, public_id), *mine).values(status="in_progress")
     return (await session.execute(claimed.returning(response.c.id))).scalar_one_or_none() is not None
 

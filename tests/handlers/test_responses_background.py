@@ -134,7 +134,7 @@ async def test_one_cancelled_while_it_is_queued_is_never_asked_for(
     waits = asyncio.Event()
     claimed = Background._claimed
 
-    async def late(*given: Json) -> bool:
+    async def late(*given: Json) -> bool | None:
         await waits.wait()
         return await claimed(*given)
 

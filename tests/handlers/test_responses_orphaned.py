@@ -136,12 +136,15 @@ async def test_what_one_was_given_is_listed_as_before_and_gone_on_from(server: R
 async def test_one_that_was_asked_for_as_a_beta_is_begun_again_as_one(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    again = Background.again
-    # What is noted is all that there is of it.
-    monkeypatch.setattr(Background, "again", lambda *given: given[-1].grant())
+    claimed = Background._claimed
+
+    async def unclaimed(*_: Json) -> None:
+        """What is noted is all that there is of it."""
+
+    monkeypatch.setattr(Background, "_claimed", unclaimed)
     body, beta = {"model": "m", "input": "Hi", "background": True}, {"openai-beta": "x"}
     begun = await asked.client.post("/responses?beta=true", json=body, headers=beta)
-    monkeypatch.setattr(Background, "again", again)
+    monkeypatch.setattr(Background, "_claimed", claimed)
     asked.will_say(stream=True)
     async with asked.running.database.begin() as session:
         await session.execute(update(response).values(owner="dead", lease_until=LONG_AGO))

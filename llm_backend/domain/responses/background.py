@@ -1,6 +1,8 @@
 """A response that is made while nobody waits: until it has ended, its row says what was asked and who makes it."""
 
 import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from typing import Any
 
 import structlog
@@ -17,10 +19,13 @@ from llm_backend.domain.responses.outcomes import broken
 from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.responses.shown import QUEUED
 from llm_backend.domain.work import Work
-from llm_backend.errors import InvalidRequest, Json, LLMBackendError, ResponseCancelled, Unavailable
+from llm_backend.errors import Draining, InvalidRequest, Json, LLMBackendError, ResponseCancelled, Unavailable
 from llm_backend.storage import responses
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import run
+
+AGAIN_SECONDS = 1.0
+"""After what the database did not answer, it is asked again."""
 
 log = structlog.get_logger("llm_backend.responses")
 
@@ -34,7 +39,7 @@ class Background:
         self._asking = asking
         self._log = asking.log
         self._exchanges = exchanges
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[str, asyncio.Task[None]] = {}
 
     async def begin(self, work: Work) -> dict[str, Json]:
         """One more; what is told of it at first. Raises as `Asking.whole`, before anything is kept."""
@@ -48,18 +53,20 @@ class Background:
         if draft.judge is not None:
             draft.judge.see(told)
         admission = Admission()
-        await self._database.detached(self._queued(draft, work._replace(admitted=admission.grant), told, admission))
+        admitted = work._replace(admitted=admission.grant)
+        self._start(draft.id, self._queued_and_made(draft, admitted, told, admission))
         await admission.settled()
         return told
 
-    def again(self, draft: Draft, work: Work, recorder: Recorder, admission: "Admission | None" = None) -> None:
-        """Make one that is queued, as one that another process had not begun to ask for.
+    def again(self, draft: Draft, work: Work, recorder: Recorder) -> None:
+        """Make one that is queued, as one that another process had not begun to ask for: nobody waits for it."""
+        admission = Admission()
+        admission.grant()
+        self._start(draft.id, self._made(draft, work, recorder, admission))
 
-        `admission`: what its client waits for; None where nobody does.
-        """
-        task = self._database.start(self._made(draft, work, recorder, admission))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+    def has(self, public_id: str) -> bool:
+        """Whether that one is among those that are made."""
+        return public_id in self._running
 
     @property
     def running(self) -> int:
@@ -69,33 +76,59 @@ class Background:
     async def settled(self) -> None:
         """Returns when none is made any more."""
         while self._running:
-            await asyncio.wait(self._running)
+            await asyncio.wait(self._running.values())
 
-    async def _queued(self, draft: Draft, work: Work, told: Json, admission: "Admission") -> None:
+    def _start(self, public_id: str, making: Coroutine[Any, Any, None]) -> None:
+        self._running[public_id] = task = self._database.start(making)
+        task.add_done_callback(lambda _: self._running.pop(public_id))
+
+    async def _queued_and_made(self, draft: Draft, work: Work, told: Json, admission: "Admission") -> None:
         """Note it, and begin: whether or not its client still waits to be told of it."""
         recorder = self._asking.recorder(draft, work.caller.account_id)
-        async with self._database.begin() as session:
-            values: dict[str, Any] = {
-                "status": "queued",
-                "body": body(told),
-                "request": Noted.of(work, draft).written(),
-                "key_id": work.caller.key_id,
-                "owner": self._log.owner,
-                "lease_until": responses.leased(),
-                "events_until": recorder.events_until,
-            }
-            recorder.number = await responses.add(session, opened(draft, work.caller.account_id) | values)
-        self.again(draft, work, recorder, admission)
+        values: dict[str, Any] = {
+            "status": "queued",
+            "body": body(told),
+            "request": Noted.of(work, draft).written(),
+            "key_id": work.caller.key_id,
+            "owner": self._log.owner,
+            "lease_until": responses.leased(),
+            "events_until": recorder.events_until,
+        }
+        try:
+            recorder.number = await self._number(opened(draft, work.caller.account_id) | values)
+        except Exception as error:  # noqa: BLE001 (its client is told)
+            admission.refuse(error)
+        else:
+            await self._made(draft, work, recorder, admission)
 
-    async def _made(self, draft: Draft, work: Work, recorder: Recorder, admission: "Admission | None") -> None:
-        if self._exchanges.is_cut:
+    async def _number(self, values: Mapping[str, Any]) -> int:
+        """The number of its new row. Raises Unavailable where there surely is none."""
+        number = None
+        try:
+            async with self._database.begin() as session:
+                number = await responses.add(session, values)
+        except Unavailable:
+            if number is None:
+                raise
+        else:
+            return number
+        # Nobody knows whether that was committed. If its client were told that it was not, it would ask once more.
+        while not self._exchanges.is_cut:
+            await asyncio.sleep(AGAIN_SECONDS)
+            with suppress(Unavailable):
+                async with self._database.begin() as session:
+                    return await responses.add_once(session, values)
+        raise Draining
+
+    async def _made(self, draft: Draft, work: Work, recorder: Recorder, admission: "Admission") -> None:
+        is_claimed = await self._claimed(draft, work.caller.account_id, admission)
+        if is_claimed is None:
             # It stays queued: another process begins it once the lease is over, or the next one at once.
-            if admission is not None:
-                admission.grant()
+            admission.grant()
             return
         exchange: StreamedResponse | None = None
         try:
-            if not await self._claimed(draft, work.caller.account_id):
+            if not is_claimed:
                 raise ResponseCancelled
             exchange = await self._asking.begun(draft, work, recorder)
             exchange.abandon()
@@ -103,15 +136,29 @@ class Background:
             if draft.ended_at is None:
                 raise exchange.failed_by or ResponseCancelled
         except LLMBackendError as error:
-            if admission is not None and admission.is_open and not isinstance(error, ResponseCancelled):
+            if admission.is_open and not isinstance(error, ResponseCancelled):
                 await self._withdrawn(draft, work.caller.account_id, recorder)
                 admission.refuse(error)
             else:
                 await self._failed(draft, work, recorder, exchange, error)
         finally:
-            if admission is not None:
-                admission.grant()
+            admission.grant()
             self._log.wake(draft.id)
+
+    async def _claimed(self, draft: Draft, account_id: int, admission: "Admission") -> bool | None:
+        """Note that it is about to be asked for: from here on it is never begun again. False where it is not to be.
+
+        Tried until the database says; None where this process is to begin nothing more.
+        """
+        while not self._exchanges.is_cut:
+            try:
+                async with self._database.begin() as session:
+                    return await responses.claim(session, account_id, draft.id, self._log.owner)
+            except Unavailable:
+                # It is kept and will be made, here or elsewhere: its client is told so, and not to ask once more.
+                admission.grant()
+            await asyncio.sleep(AGAIN_SECONDS)
+        return None
 
     async def _withdrawn(self, draft: Draft, account_id: int, recorder: Recorder) -> None:
         """Leave nothing of one that may not be made: its client is told so at once."""
@@ -124,11 +171,6 @@ class Background:
         except Unavailable:
             # Its lease will be over: then it has failed, though nobody knows its id.
             log.warning("response_unwritten", response_id=draft.id)
-
-    async def _claimed(self, draft: Draft, account_id: int) -> bool:
-        """Note that it is about to be asked for: from here on it is never begun again. False where it is not to be."""
-        async with self._database.begin() as session:
-            return await responses.claim(session, account_id, draft.id, self._log.owner)
 
     async def _failed(
         self, draft: Draft, work: Work, recorder: Recorder, exchange: StreamedResponse | None, error: LLMBackendError
@@ -166,7 +208,7 @@ class Admission:
         if not self._told.done():
             self._told.set_result(None)
 
-    def refuse(self, error: LLMBackendError) -> None:
+    def refuse(self, error: Exception) -> None:
         """It may not be made."""
         if not self._told.done():
             self._told.set_exception(error)

@@ -70,7 +70,7 @@ class Orphans:
             found = await responses.overdue(session, self._asking.log.owner, others=self._is_alone)
         for each in found:
             # Not what is made here, by a process that was held up for long.
-            if not self._making.has(each.public_id):
+            if not self._making.has(each.public_id) and not self._background.has(each.public_id):
                 await self._take_over(each)
         return len(found)
 
