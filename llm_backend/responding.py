@@ -17,10 +17,10 @@ from llm_backend.domain.responses.background import Background
 from llm_backend.domain.responses.compacting import Compacting
 from llm_backend.domain.responses.counting import Counting
 from llm_backend.domain.responses.drafting import Drafting
+from llm_backend.domain.responses.event_log import EventLog
 from llm_backend.domain.responses.judging import Judge
 from llm_backend.domain.responses.making import Making
 from llm_backend.domain.responses.orphans import Orphans
-from llm_backend.domain.responses.recording import Log
 from llm_backend.domain.responses.responses import Responses
 from llm_backend.domain.responses.summaries import Summaries
 from llm_backend.domain.rounds import Rounds
@@ -58,7 +58,7 @@ class Responding:
 
     def open(self, stack: AsyncExitStack, *, alone: bool) -> Kept:
         """All of them, as long as `stack` is open; `alone`: nobody else has this database open."""
-        log = Log(self.database, uuid7(self.clock.now()))
+        log = EventLog(self.database, uuid7(self.clock.now()))
         stack.push_async_callback(log.disconnect)
         making = Making(log)
         summaries = Summaries(self.secrets)

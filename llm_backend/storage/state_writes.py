@@ -28,10 +28,11 @@ class StateWrites:
         self._end = self._hot(_ended())
         self._events = self._hot(_inserted(response_event, list(response_event.c)))
         self._no_events = self._hot(_deleted())
+        self._keep_no_events = self._hot(_without_events())
         self._number = self._hot(select(response.c.id).where(*OWN))
         self._held = self._hot(_held())
         self._held_of = self._hot(_held_of(is_sqlite=is_sqlite))
-        self._begun = self._hot(_begun().returning(response.c.id))
+        self._open = self._hot(_opened().returning(response.c.id))
         self._last_event = self._hot(select(func.max(response_event.c.last)).where(*_of_it()))
 
     def conversation(self, values: Mapping[str, Any]) -> Step:
@@ -67,6 +68,10 @@ class StateWrites:
         """Delete all of one's events."""
         return self._no_events, dict(own)
 
+    def keep_no_events(self, own: Mapping[str, Any]) -> Step:
+        """Note that none of one's events is kept any more."""
+        return self._keep_no_events, dict(own)
+
     def number(self, account_id: int, public_id: str) -> Step:
         """Its row is one's number; there is none where that is not there."""
         return self._number, {"own": public_id, "of": account_id}
@@ -79,9 +84,9 @@ class StateWrites:
         """As `held`, of some: of each that is, its rows are the id and the number."""
         return self._held_of, {"wanted": lists.written(public_ids, is_sqlite=self._is_sqlite), "maker": owner}
 
-    def begun(self, values: Mapping[str, Any]) -> Step:
+    def open(self, values: Mapping[str, Any]) -> Step:
         """A new one that is being made, by its `owner`; its row is its number."""
-        return self._begun, {**EMPTY, "lease": LEASE_SECONDS, **values}
+        return self._open, {**EMPTY, "lease": LEASE_SECONDS, **values}
 
     def events_of(self, rows: Sequence[Values]) -> Step:
         """More of the events of some."""
@@ -142,6 +147,12 @@ def _deleted() -> Any:
     return delete(response_event).where(*_of_it())
 
 
+def _without_events() -> Any:
+    bound = {name: bindparam(name, type_=response.c.id.type) for name in ("response_id", "account_id")}
+    one = response.c.id == bound["response_id"], response.c.account_id == bound["account_id"]
+    return update(response).where(*one).values(events_until=None)
+
+
 def _of_it() -> list[Any]:
     names = "response_id", "account_id"
     return [response_event.c[name] == bindparam(name, type_=response.c.id.type) for name in names]
@@ -155,7 +166,7 @@ def _held_of(*, is_sqlite: bool) -> Any:
     return found.with_for_update()
 
 
-def _begun() -> Any:
+def _opened() -> Any:
     columns = _but(response.c, "id", "is_cancelled", "lease_until")
     return _inserted(response, columns).values(lease_until=db_now(bindparam("lease", type_=Integer)))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from llm_backend.domain.responses.recording import Log
+from llm_backend.domain.responses.event_log import EventLog
 from llm_backend.errors import Json
 from llm_backend.storage import notices
 from llm_backend.storage.notices import Notices
@@ -54,7 +54,7 @@ async def elsewhere(server: Running, folder: Path, look_seconds: float = FOR_EVE
             yield client
 
 
-def log_of(running: Running) -> Log:
+def log_of(running: Running) -> EventLog:
     return running.services.responses._desk.making.log
 
 
@@ -137,6 +137,6 @@ async def test_nothing_is_told_of_what_nobody_could_have_known(
     long = await asker.events(SLOWLY)
     await server.quiet()
 
-    # The first of its turns made its row.
-    assert short[0]["response"]["id"] not in told
+    # Its row is made before anybody knows its id: it is told from its first events on.
+    assert told.count(short[0]["response"]["id"]) == 1
     assert 1 < told.count(long[0]["response"]["id"]) < len(long)

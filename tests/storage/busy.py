@@ -126,7 +126,7 @@ def _kept(writes: StateWrites, account_id: int, talk_id: int) -> Plan[None]:
     """Whatever the settlement of a response may write."""
     told = a_response(account_id, "resp_told")
     [(number,)] = yield writes.response(told)
-    yield writes.begun(a_response(account_id, "resp_at_a_turn"))
+    yield writes.open(a_response(account_id, "resp_at_a_turn"))
     yield writes.conversation(
         {
             "public_id": "conv_u",

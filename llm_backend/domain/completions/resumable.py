@@ -12,7 +12,8 @@ from llm_backend.domain.completions.keeping import ID_PREFIX, Written
 from llm_backend.domain.keeping import HTTP_OK, Kept
 from llm_backend.domain.piped import StreamLimits
 from llm_backend.domain.public_ids import random_part
-from llm_backend.domain.responses.recording import Log, Recorder
+from llm_backend.domain.responses.event_log import EventLog
+from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.streams import StreamedAnswer
 from llm_backend.domain.trades import Events, Trade
 from llm_backend.domain.work import Ending, Status, Work
@@ -37,7 +38,7 @@ log = structlog.get_logger("llm_backend.completions")
 class Record:
     """What is kept of one stream: its events, and the completion where that is stored."""
 
-    def __init__(self, log: Log, account_id: int, model: str, written: Written | None, clock: Clock) -> None:
+    def __init__(self, log: EventLog, account_id: int, model: str, written: Written | None, clock: Clock) -> None:
         """`written`: writes the completion; None where only the events are kept."""
         self.stream_id = written.answer_id if written else ID_PREFIX + random_part()
         now = clock.now()
@@ -89,9 +90,9 @@ class Record:
             # Its lease will be over: then it has failed as well.
             log.warning("stream_unwritten", stream_id=self.stream_id)
 
-    def wake(self) -> None:
+    def close(self) -> None:
         """Tell whoever reads it that it has ended."""
-        self.events.wake()
+        self.events.close()
 
     async def _end(self, session: AsyncSession, values: Mapping[str, Any]) -> None:
         """Write how it ended, by column, and the last of its events."""
@@ -184,7 +185,7 @@ class ResumableCompletion(StreamedAnswer):
             self._fail(error)
             self._last = self._last or self._error(error)
         self._pipe.close(self._last)
-        self._record.wake()
+        self._record.close()
 
     def _error(self, error: LLMBackendError) -> bytes:
         return self._numbered(frame(ascii_json(error.envelope())))

@@ -10,11 +10,12 @@ from llm_backend.domain.exchange import Exchange
 from llm_backend.domain.exchanges import Exchanges
 from llm_backend.domain.responses.draft import Draft
 from llm_backend.domain.responses.drafting import Drafting, counted_from
+from llm_backend.domain.responses.event_log import EventLog
 from llm_backend.domain.responses.exchanges import StreamedResponse, WholeResponse
 from llm_backend.domain.responses.judging import Judge
 from llm_backend.domain.responses.keeping import Keeping, body, opened
 from llm_backend.domain.responses.making import Made, Making
-from llm_backend.domain.responses.recording import Log, Recorder
+from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.trades import RESPONSES
 from llm_backend.domain.work import Work
 from llm_backend.storage.database import Database
@@ -80,7 +81,7 @@ class Asking:
                 written(asked.body)
 
     @property
-    def log(self) -> Log:
+    def log(self) -> EventLog:
         """Where events are kept."""
         return self._desk.making.log
 

@@ -22,6 +22,7 @@ from llm_backend.errors import DatabaseUnavailable, Json, LLMBackendError
 from llm_backend.streaming.admitted import Admitted
 from llm_backend.streaming.mould import Cast
 from llm_backend.upstream.routing import Plan
+from llm_backend.upstream.wire import Reply
 
 
 class WholeResponse(WholeAnswer):
@@ -152,6 +153,11 @@ class StreamedResponse(StreamedAnswer):
     def _outcome(self) -> Outcome:
         return outcome_of(self._output, self._attempts.route.upstream.refusals)
 
+    async def _send(self, frames: list[bytes], reply: Reply) -> None:
+        if frames and not self._begun.done() and self._recorder is not None:
+            await self._recorder.announce()
+        await super()._send(frames, reply)
+
     async def _deliver(self, block: bytes) -> None:
         self._record(block)
         await super()._deliver(block)
@@ -166,3 +172,5 @@ class StreamedResponse(StreamedAnswer):
             self._fail(error)
             self._last = self._framing.error(error)
         self._pipe.close(self._last)
+        if self._recorder is not None:
+            self._recorder.close()

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from llm_backend.domain.exchange import Exchange
-from llm_backend.domain.responses.recording import Log, Recorder
+from llm_backend.domain.responses.event_log import EventLog
+from llm_backend.domain.responses.recording import Recorder
 from llm_backend.errors import ResponseCancelled
 from llm_backend.storage import responses
 
@@ -19,7 +20,7 @@ class Made:
 class Making:
     """Those whose events are kept meanwhile."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: EventLog) -> None:
         self.log = log
         self._made: dict[str, Made] = {}
 
@@ -60,5 +61,5 @@ class Making:
                 self.cancel(public_id)
 
     def _end(self, public_id: str) -> None:
-        # What was left to its settlement is kept with that.
-        self._made.pop(public_id).recorder.wake()
+        # Whichever way it ended.
+        self._made.pop(public_id).recorder.close()

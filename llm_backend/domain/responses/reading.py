@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.responses.recording import Log
+from llm_backend.domain.responses.event_log import EventLog
 from llm_backend.errors import Draining, InvalidRequest, NotFound
 from llm_backend.storage import response_events, responses
 from llm_backend.storage.response_events import Events
@@ -24,7 +24,7 @@ FARTHEST = 2**62
 class Reader:
     """One client's."""
 
-    def __init__(self, log: Log, found: Response, last: int) -> None:
+    def __init__(self, log: EventLog, found: Response, last: int) -> None:
         """`last`: the number of the last event that the client has; -1 for none.
 
         Whoever has more than was kept of one that has ended, as its process died, is told the last event of all.

@@ -6,17 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from llm_backend.domain.responses.arrivals import Arrivals, within
-from llm_backend.domain.responses.turns import Turns
+from llm_backend.domain.responses.event_log import EventLog
+from llm_backend.domain.responses.turns import Portion, behind, joined
 from llm_backend.errors import Unavailable
-from llm_backend.storage import response_events, responses
-from llm_backend.storage.database import Database
-from llm_backend.storage.driver import Rows, Step, Values, run
-from llm_backend.storage.notices import Notices
+from llm_backend.storage.driver import Rows, Step, Values
 from llm_backend.storage.response_events import Events
-from llm_backend.storage.state_writes import StateWrites, state_writes
+from llm_backend.storage.state_writes import StateWrites
 
 BEHIND_EVENTS = 64
 """How many events what is kept may be behind its client; for how long, a turn says."""
@@ -27,60 +23,18 @@ AGAIN_SECONDS = 1.0
 KEPT = timedelta(days=1)
 """For how long events are kept, once there is one."""
 
-LOOK_SECONDS = 0.25
-"""How often is looked for what another process has kept, of which nobody may have told."""
-
 MOST_BYTES = 16 * 1024 * 1024
 """Of the events of one response. Of one that has more, no event is kept."""
 
 log = structlog.get_logger("llm_backend.responses")
 
 
-class Log:
-    """Where the events of all responses of a process are kept."""
-
-    def __init__(self, database: Database, owner: str, look_seconds: float = LOOK_SECONDS) -> None:
-        """`owner`: what this process is known by; `look_seconds`: how often who waits looks, told of more or not."""
-        self.database = database
-        self.owner = owner
-        self.look_seconds = look_seconds
-        self.turns = Turns(database, owner)
-        """What is to be kept of all of them waits for these."""
-        self.is_closed = False
-        """Whether nobody reads here any more."""
-        self.arrivals = Arrivals()
-        """Who waits here for more of them."""
-        self._notices: Notices | None = None
-        if not database.is_sqlite:
-            self._notices = Notices(database, owner, self.arrivals.wake, self.arrivals.wake_all)
-
-    async def more(self, arrival: asyncio.Event, owner: str | None) -> None:
-        """Returns when `arrival`, of a response that `owner` makes, is there, or when it is time to look again."""
-        if self._notices is not None and owner != self.owner:
-            self._notices.listen()
-        await within(arrival, self.look_seconds)
-
-    def wake(self, public_id: str, *, elsewhere: bool = True) -> None:
-        """Tell whoever waits that there is more. `elsewhere`: of what others may have known before."""
-        self.arrivals.wake(public_id)
-        if self._notices is not None and elsewhere:
-            self._notices.tell(public_id)
-
-    def close(self) -> None:
-        """Have whoever reads read elsewhere."""
-        self.is_closed = True
-        self.arrivals.wake_all()
-
-    async def disconnect(self) -> None:
-        """Hear no more of other processes."""
-        if self._notices is not None:
-            await self._notices.close()
-
-
 class Recorder:
     """Keeps one response's events, behind its client. What is not yet kept at its end is kept with its settlement."""
 
-    def __init__(self, log: Log, public_id: str, account_id: int, opened: Mapping[str, Any], now: datetime) -> None:
+    def __init__(
+        self, log: EventLog, public_id: str, account_id: int, opened: Mapping[str, Any], now: datetime
+    ) -> None:
         """`opened`: the columns of its row, while it is being made."""
         self.public_id = public_id
         self.number: int | None = None
@@ -90,22 +44,23 @@ class Recorder:
         self.is_lost = False
         """Whether another process has ended it: nothing more is written of it."""
         self._log = log
-        self._writes = state_writes(is_sqlite=log.database.is_sqlite)
         self._account_id = account_id
         self._opened = opened
         self._groups: list[Events] = []
         """What is not yet known to be kept."""
         self._bytes = 0
         self._end = 0
+        self._is_to_open = False
+        """Whether there is to be a row, whatever comes."""
         self._is_unsure = False
         """Whether the database may have taken what it did not confirm."""
         self._is_to_clear = False
         """Whether events are kept of which none is to be."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
-        self._count = 0
-        """How many of them are being written."""
+        self._turn: asyncio.Task[None] | None = None
+        """What writes some of it."""
+        self._retry: asyncio.TimerHandle | None = None
         self._is_over = False
+        self._settled = asyncio.Event()
         self._ending: tuple[Events, ...] = ()
 
     def add(self, frames: bytes, end: int) -> None:
@@ -118,30 +73,44 @@ class Recorder:
             return
         self._groups.append(Events(self._end, end - 1, frames))
         self._end = end
-        self._write_later(at_once=end - self._groups[0].first >= BEHIND_EVENTS)
-
-    async def flush(self) -> None:
-        """Keep what came so far, where the database takes it."""
-        await self._written()
-        self._write()
-        await self._written()
+        self._want_turn(at_once=end - self._groups[0].first >= BEHIND_EVENTS)
 
     async def open(self) -> None:
         """Have a row before there is any event, where the database takes it: who knows its id may ask for it."""
-        await self._written()
-        if self.number is None and not self._is_over:
-            self._writing = self._log.database.begun(self._written_some())
-            await self._written()
+        if self.number is None:
+            self._is_to_open = True
+            await self._log.turns.open(self)
+            await self._turn_over()
+
+    async def announce(self) -> None:
+        """The same where others have the database too. What this process makes it knows by itself: see `flush`."""
+        if not self._log.database.is_sqlite:
+            await self.open()
+
+    async def flush(self) -> None:
+        """Keep what came so far, where the database takes it; of what is over, all of it."""
+        await self._turn_over()
+        self._log.turns.begin((self,))
+        await self._turn_over()
+        if self._is_over and self.number is None:
+            # Its settlement is on its way, and makes the row.
+            await self._settled.wait()
 
     async def stop(self) -> None:
         """Keep nothing more by itself: what is not yet kept is left to `kept`."""
         self._is_over = True
-        self._stop_timer()
-        await self._written()
+        self._stop_retry()
+        await self._turn_over()
 
     def end(self, frames: bytes, end: int) -> None:
         """The last events, in place of those that were to be the last before: left to `kept` as well."""
         self._ending = (Events(self._end, end - 1, frames),)
+
+    def close(self) -> None:
+        """It is settled, as far as it can be: whoever waits for it is told, elsewhere if it was there before."""
+        if not self._settled.is_set():
+            self._settled.set()
+            self._log.wake(self.public_id, elsewhere=self.number is not None)
 
     def is_ours(self, writes: StateWrites) -> Generator[Step, Rows, bool]:
         """Whether this process may write of it still, which then nobody else does before the transaction's end.
@@ -158,7 +127,7 @@ class Recorder:
             return False
         if self._is_unsure:
             [(last,)] = yield writes.last_event(self._own(self.number))
-            self._groups = [group for group in self._groups if last is None or group.last > last]
+            self._groups = [*behind(self._groups, last)]
         return True
 
     def kept(self, writes: StateWrites, number: int) -> Generator[Step, Rows, None]:
@@ -168,131 +137,85 @@ class Recorder:
             return
         left = [*self._groups, *self._ending]
         if left:
-            yield writes.events(self._own(number) | _joined(left)._asdict())
+            yield writes.events(self._own(number) | joined(left)._asdict())
 
-    def wake(self) -> None:
-        """Tell whoever reads it that it has ended: elsewhere, if it was there before."""
-        self._log.wake(self.public_id, elsewhere=self.number is not None)
+    # What a `Writer` of `turns` has to have.
+
+    def portion(self) -> Portion | None:
+        # Once it is over, what is left is the settlement's, whoever asks for it meanwhile: nothing is written twice.
+        if self._turn is not None or self._is_over or not self._has_something:
+            return None
+        return Portion(
+            public_id=self.public_id,
+            account_id=self._account_id,
+            number=self.number,
+            opened={**self._opened, "events_until": self.events_until},
+            groups=tuple(self._groups),
+            is_unsure=self._is_unsure,
+            is_to_clear=self._is_to_clear,
+        )
+
+    def join(self, turn: asyncio.Task[None]) -> None:
+        self._turn = turn
+
+    def confirm(self, portion: Portion, number: int | None) -> None:
+        self._turn, self._is_unsure = None, False
+        if portion.is_to_clear:
+            self._is_to_clear = False
+        if number is None:
+            self._forget()
+        else:
+            was_known, self.number = self.number is not None, number
+            del self._groups[: len(portion.groups)]
+            self._log.wake(self.public_id, elsewhere=was_known)
+        if self._has_something:
+            self._want_turn()
+
+    def doubt(self, error: Exception) -> None:
+        self._turn = None
+        if not self._is_unsure:
+            unexpected = None if isinstance(error, Unavailable) else error
+            log.warning("events_unwritten", response_id=self.public_id, exc_info=unexpected)
+        self._is_unsure = True
+        self._want_turn()
+
+    @property
+    def _has_something(self) -> bool:
+        is_to_open = self._is_to_open and self.number is None and self.events_until is not None
+        return bool(self._groups) or self._is_to_clear or is_to_open
+
+    def _want_turn(self, *, at_once: bool = False) -> None:
+        if self._is_over:
+            return
+        if not self._is_unsure:
+            self._log.turns.want(self, at_once=at_once)
+        elif self._retry is None:
+            # By itself, and as often as it takes: what is refused once more is to break nobody's turn.
+            self._retry = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._try_again)
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self._log.turns.begin((self,))
+
+    def _stop_retry(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
 
     def _give_up(self) -> None:
         log.warning("events_not_kept", response_id=self.public_id, bytes=self._bytes)
         self._forget()
         # What is kept already, or just being written: nobody is to begin with what has no end.
         self._is_to_clear = True
-        self._write()
+        self._want_turn(at_once=True)
 
     def _forget(self) -> None:
         self.events_until = None
         self._groups.clear()
-        self._stop_timer()
 
-    def _write(self) -> None:
-        self._stop_timer()
-        # Once it is over, what is left is the settlement's, whoever asks for it meanwhile: nothing is written twice.
-        if self._writing is None and (self._groups or self._is_to_clear) and not self._is_over:
-            self._writing = self._log.database.begun(self._written_some())
+    async def _turn_over(self) -> None:
+        if self._turn is not None:
+            await asyncio.wait((self._turn,))
 
-    def _write_later(self, *, at_once: bool = False) -> None:
-        if self._is_over:
-            return
-        if self._is_sure:
-            self._log.turns.want(self, at_once=at_once)
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._write)
-
-    @property
-    def has_turn(self) -> bool:
-        return self._is_sure and self._writing is None and bool(self._groups) and not self._is_over
-
-    @property
-    def _is_sure(self) -> bool:
-        return not self._is_unsure and not self._is_to_clear
-
-    def begun(self) -> Values:
-        return {**self._opened, "events_until": self.events_until}
-
-    def events(self, number: int) -> Values:
-        # At once: a plan may run in the driver's thread, and more may come meanwhile.
-        groups = self._groups.copy()
-        self._count = len(groups)
-        return self._own(number) | _joined(groups)._asdict()
-
-    def wait_for(self, turn: asyncio.Task[None]) -> None:
-        self._writing = turn
-
-    def note(self, number: int | None, error: Exception | None = None) -> None:
-        self._writing = None
-        if error is not None:
-            self._doubt("events_unwritten", None if isinstance(error, Unavailable) else error)
-        elif number is None:
-            self._forget()
-        else:
-            was_known, self.number = self.number is not None, number
-            del self._groups[: self._count]
-            self._log.wake(self.public_id, elsewhere=was_known)
-        if self._groups or self._is_to_clear:
-            self._write_later()
-
-    async def _written_some(self) -> None:
-        try:
-            await self._write_some()
-        except Unavailable:
-            self._doubt("events_unwritten")
-        except Exception as error:  # noqa: BLE001 (the log has it)
-            # The next ones take these along, as the settlement does.
-            self._doubt("events_refused", error)
-        finally:
-            self._writing = None
-            if self._groups or self._is_to_clear:
-                self._write_later()
-
-    async def _write_some(self) -> None:
-        is_clearing, count = self._is_to_clear, 0
-        async with self._log.database.begin() as session:
-            is_ours = await run(session, self.is_ours(self._writes))
-            number = self.number
-            if is_ours and is_clearing:
-                await self._clear(session, number)
-            elif is_ours:
-                count, some = len(self._groups), _joined(self._groups) if self._groups else None
-                if number is None:
-                    number = await responses.add(session, self._as_begun())
-                if some:
-                    await response_events.add(session, self._account_id, number, some)
-        was_known, self.number, self._is_unsure = self.number is not None, number, False
-        if is_clearing:
-            self._is_to_clear = False
-        if not is_ours:
-            self._forget()
-        del self._groups[:count]
-        self._log.wake(self.public_id, elsewhere=was_known)
-
-    async def _clear(self, session: AsyncSession, number: int | None) -> None:
-        if number is not None:
-            await responses.change(session, self._account_id, self.public_id, {"events_until": None})
-            await response_events.remove(session, self._account_id, number)
-
-    def _own(self, number: int) -> dict[str, Any]:
+    def _own(self, number: int) -> Values:
         return {"response_id": number, "account_id": self._account_id}
-
-    def _as_begun(self) -> dict[str, Any]:
-        lease = {"owner": self._log.owner, "lease_until": responses.leased()}
-        return {**self._opened, **lease, "events_until": self.events_until}
-
-    def _doubt(self, event: str, error: Exception | None = None) -> None:
-        if not self._is_unsure:
-            log.warning(event, response_id=self.public_id, exc_info=error)
-        self._is_unsure = True
-
-    async def _written(self) -> None:
-        if self._writing is not None:
-            await asyncio.wait((self._writing,))
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-
-def _joined(groups: list[Events]) -> Events:
-    return Events(groups[0].first, groups[-1].last, b"".join(group.frames for group in groups))

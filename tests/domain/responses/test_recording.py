@@ -1,5 +1,6 @@
 """Events as they are kept."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from llm_backend.domain.clock import SystemClock
-from llm_backend.domain.responses.recording import Log, Recorder
+from llm_backend.domain.responses.event_log import EventLog
+from llm_backend.domain.responses.recording import Recorder
 from llm_backend.errors import DatabaseUnavailable
 from llm_backend.storage import response_events
 from llm_backend.storage.database import Database
@@ -18,11 +20,13 @@ from tests.domain.belongings import a_response
 
 
 async def test_what_is_left_at_the_end_is_the_settlements_whoever_asks_for_it_meanwhile(database: Database) -> None:
-    recorder = Recorder(Log(database, "this process"), "resp_1", 1, {}, SystemClock().now())
+    recorder = Recorder(EventLog(database, "this process"), "resp_1", 1, {}, SystemClock().now())
     recorder.add(b"data: {}\n\n", 1)
 
     await recorder.stop()
-    await recorder.flush()
+    flushing = asyncio.create_task(recorder.flush())
+    recorder.close()
+    await flushing
 
     assert recorder.number is None
 
@@ -34,7 +38,7 @@ async def test_what_was_kept_without_a_word_is_not_kept_twice(
         made = insert(account).values(name="tests", created_at=SystemClock().now()).returning(account.c.id)
         account_id = (await session.execute(made)).scalar_one()
     opened = a_response(account_id, "resp_1") | {"status": "in_progress", "ended_at": None}
-    recorder = Recorder(Log(database, "this process"), "resp_1", account_id, opened, SystemClock().now())
+    recorder = Recorder(EventLog(database, "this process"), "resp_1", account_id, opened, SystemClock().now())
     begin = database.begin
 
     @asynccontextmanager
