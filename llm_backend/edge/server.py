@@ -110,20 +110,23 @@ class Server(uvicorn.Server):
         )
         loop = asyncio.get_running_loop()
         end = loop.time() + grace_seconds
-        while not self._rests() and not self._is_hurried and loop.time() < end:  # noqa: ASYNC110 (three causes)
+        while not self._is_idle and not self._is_hurried and loop.time() < end:
+            self._release_readers()
             await asyncio.sleep(_LOOK_SECONDS)
-        if not self._rests():
+        if not self._is_idle:
             self._edge.made.cut()
         await super().shutdown(sockets)
 
-    def _rests(self) -> bool:
-        """Whether nothing runs any more. Who only reads what another server makes is let go of when all else ended."""
-        requests, made = self._edge.admission.running, self._edge.made
-        if made.running:
-            return False
-        if requests and requests <= made.readers:
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing runs any more."""
+        return not self._edge.made.running and not self._edge.admission.running
+
+    def _release_readers(self) -> None:
+        """Let go of who only reads what another server makes, where all else has ended."""
+        made = self._edge.made
+        if not made.running and self._edge.admission.running <= made.readers:
             made.release()
-        return not requests
 
     @property
     def _edge(self) -> Edge:

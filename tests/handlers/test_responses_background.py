@@ -9,7 +9,10 @@ import pytest
 from sqlalchemy import func, select, update
 
 from llm_backend import responding
+from llm_backend.domain.attempts import Attempts
+from llm_backend.domain.responses import responses
 from llm_backend.domain.responses.background import Background
+from llm_backend.domain.responses.responses import Responses
 from llm_backend.errors import Json
 from llm_backend.storage.tables import response, response_event
 from tests.databases import ON_POSTGRESQL
@@ -112,6 +115,29 @@ async def test_one_in_progress_is_cancelled_once_and_charged(server: Running, as
     (record,) = await server.records()
     assert (record.status, record.error_code) == ("incomplete", "response_cancelled")
     assert record.completion_tokens >= 1
+
+
+async def test_whoever_cancels_one_is_told_how_it_stands_after_the_last_wait(
+    server: Running, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle, get, is_seen = Attempts.settle_answered, Responses.get, asyncio.Event()
+
+    async def late(*given: Json) -> None:
+        await is_seen.wait()
+        await settle(*given)
+
+    async def seen(*given: Json) -> Json:
+        told = await get(*given)
+        is_seen.set()
+        return told
+
+    monkeypatch.setattr(responses, "CANCEL_LOOKS", 1)
+    begun = await asker.begin(FOR_EVER)
+    await said(asker, begun["id"])
+    monkeypatch.setattr(Attempts, "settle_answered", late)
+    monkeypatch.setattr(Responses, "get", seen)
+
+    assert (await asker.ask("POST", f"/{begun['id']}/cancel"))["status"] == "cancelled"
 
 
 async def test_one_that_has_ended_is_not_cancelled(asker: Asker) -> None:

@@ -72,9 +72,9 @@ class Responses:
                 arrival.clear()
                 found = await self.get(account_id, response_id)
                 if found["status"] not in {"queued", "in_progress"}:
-                    break
+                    return found
                 await within(arrival, CANCEL_SECONDS / CANCEL_LOOKS)
-        return found
+        return await self.get(account_id, response_id)
 
     async def events(
         self, account_id: int, response_id: str, starting_after: int | None = None
