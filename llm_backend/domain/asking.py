@@ -37,8 +37,7 @@ class Customs:
     """What holds where a client does not say; all of it a deployment may set."""
 
     models: Mapping[str, str | None]
-    """By the type of a chat; None: `USUAL_MODELS`, or what stands in for it."""
-    """What stands in for a usual model that the upstream does not list; None: the first listed that chats."""
+    """By the type of a chat; None: `USUAL_MODELS`, or the first that chats, where the upstream does not list those."""
     temperature: float
     prefixes: Mapping[str, str]
     """By role."""
@@ -109,9 +108,11 @@ class Ask:
     async def answer(self) -> Told:
         """The answer, kept with its question.
 
-        Raises NoSuchChat, BudgetReached, PermissionDenied where the key is not for the model that answers, all before
-        anything is sent, and the upstream's failures: then nothing is kept.
+        Raises NoSuchChat, BudgetReached, InvalidRequest where nothing is kept for the account, PermissionDenied where
+        the key is not for the model that answers, all before anything is sent, and the upstream's failures: then
+        nothing is kept.
         """
+        self._work.caller.check_stores("chat_id")
         account, chat = await self._desk.database.detached(self._read())
         if self._once is not None:
             self._once.makes(chat.public_id)

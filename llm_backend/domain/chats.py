@@ -7,6 +7,7 @@ import orjson
 from llm_backend.domain.asking import CHAT_COMPLETION, TEXT_COMPLETION, Ask, Desk, Question
 from llm_backend.domain.chat_errors import NoSuchChat, UnknownModelType
 from llm_backend.domain.idempotency import Once
+from llm_backend.domain.identity import Caller
 from llm_backend.domain.names import checked
 from llm_backend.domain.public_ids import public_id
 from llm_backend.domain.work import Work
@@ -28,12 +29,13 @@ class Chats:
         self._desk = desk
 
     async def create(
-        self, account_id: int, name: str, model_type: str = CHAT_COMPLETION, prefixes: Mapping[str, str] | None = None
+        self, caller: Caller, name: str, model_type: str = CHAT_COMPLETION, prefixes: Mapping[str, str] | None = None
     ) -> Conversation:
-        """A new chat. Raises InvalidRequest where that is no name, UnknownModelType.
+        """A new chat. Raises InvalidRequest where that is no name or nothing is kept for the account, UnknownModelType.
 
         `prefixes`: of PREFIXES, those that are not to be the usual ones.
         """
+        caller.check_stores(None)
         if model_type not in MODEL_TYPES:
             raise UnknownModelType(model_type)
         usual = {prefix: self._desk.customs.prefixes[role] for prefix, role in PREFIXES.items()}
@@ -43,7 +45,7 @@ class Chats:
             "settings": orjson.dumps({"model_type": model_type, **usual, **(prefixes or {})}),
             "created_at": self._desk.clock.now(),
         }
-        return await self._desk.database.detached(self._create(account_id, values))
+        return await self._desk.database.detached(self._create(caller.account_id, values))
 
     async def of_account(self, account_id: int, name: str = "") -> list[Conversation]:
         """The account's chats with this in their name, whatever its case, by number."""

@@ -70,6 +70,13 @@ class Call:
         return services
 
     @property
+    def owner(self) -> Caller:
+        """Who asks, and whose is what is kept. For authenticated operations."""
+        if self.caller is None:
+            raise AssertionError("An operation of an account's has a caller.")
+        return self.caller
+
+    @property
     def client(self) -> str | None:
         """The address that the request came from; None where the server knows none, as on a socket file."""
         client: tuple[str, int] | None = self.scope.get("client")
@@ -92,10 +99,10 @@ class Call:
         `accept`: the media type of the answer, where it is neither JSON nor events.
         """
         operation_id = self.operation_id
-        if self.caller is None or operation_id is None:
-            raise AssertionError("An operation that costs something has a caller.")
+        if operation_id is None:
+            raise AssertionError("What is asked of an upstream is an operation.")
         work = Work(
-            self.caller,
+            self.owner,
             self.request_id,
             operation_id,
             path,

@@ -26,6 +26,4 @@ async def get_billing_usage(call: Call) -> Response:
 
 
 async def _bill(call: Call) -> Bill:
-    if call.caller is None:
-        raise AssertionError("What is an account's own has a caller.")
-    return bill(await call.services.budgets.of_key(call.caller.account_id, call.caller.key_id))
+    return bill(await call.services.budgets.of_key(call.owner.account_id, call.owner.key_id))

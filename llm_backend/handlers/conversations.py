@@ -4,7 +4,6 @@ from collections.abc import Collection
 
 from starlette.responses import Response
 
-from llm_backend.domain.identity import Caller
 from llm_backend.domain.inclusion import shown
 from llm_backend.domain.pages import Page
 from llm_backend.edge.call import Call
@@ -17,26 +16,26 @@ async def create_conversation(call: Call, body: Json) -> Response:
     """A new one, with the items that the request gives. Raises NotFound for an item that these refer to."""
     given = body or {}
     items, metadata = given.get("items") or (), given.get("metadata") or {}
-    made = await call.services.conversations.create(_caller(call), items, metadata)
+    made = await call.services.conversations.create(call.owner, items, metadata)
     call.makes(made.public_id)
     return json_reply(conversation(made))
 
 
 async def get_conversation(call: Call, conversation_id: str) -> Response:
     """One, without its items. Raises NotFound."""
-    return json_reply(conversation(await call.services.conversations.find(_owner(call), conversation_id)))
+    return json_reply(conversation(await call.services.conversations.find(call.owner.account_id, conversation_id)))
 
 
 async def update_conversation(call: Call, conversation_id: str, body: Json) -> Response:
     """It, with other metadata. Raises NotFound."""
     metadata = body["metadata"] or {}
-    changed = await call.services.conversations.update(_caller(call), conversation_id, metadata)
+    changed = await call.services.conversations.update(call.owner, conversation_id, metadata)
     return json_reply(conversation(changed))
 
 
 async def delete_conversation(call: Call, conversation_id: str) -> Response:
     """Delete it with its items. Raises NotFound."""
-    await call.services.conversations.delete(_owner(call), conversation_id)
+    await call.services.conversations.delete(call.owner.account_id, conversation_id)
     return json_reply(deleted(conversation_id))
 
 
@@ -44,7 +43,7 @@ async def create_conversation_items(
     call: Call, conversation_id: str, body: Json, include: Collection[str] = ()
 ) -> Response:
     """The items that it has more now. Raises NotFound; InvalidRequest for what it cannot take."""
-    added = await call.services.conversations.add(_caller(call), conversation_id, body["items"])
+    added = await call.services.conversations.add(call.owner, conversation_id, body["items"])
     call.makes(added.conversation.public_id)
     return json_reply(page_of_items(Page(added.items), include))
 
@@ -59,7 +58,7 @@ async def list_conversation_items(  # noqa: PLR0913, PLR0917 (each is a paramete
 ) -> Response:
     """Some of its items, behind the item `after`. Raises NotFound."""
     found = await call.services.conversations.page(
-        _owner(call), conversation_id, newest_first=order == "desc", after=after, limit=limit
+        call.owner.account_id, conversation_id, newest_first=order == "desc", after=after, limit=limit
     )
     return json_reply(page_of_items(found, include))
 
@@ -68,20 +67,16 @@ async def get_conversation_item(
     call: Call, conversation_id: str, item_id: str, include: Collection[str] = ()
 ) -> Response:
     """One of its items. Raises NotFound."""
-    return json_reply(shown(await call.services.conversations.item(_owner(call), conversation_id, item_id), include))
+    return json_reply(
+        shown(await call.services.conversations.item(call.owner.account_id, conversation_id, item_id), include)
+    )
 
 
 async def delete_conversation_item(call: Call, conversation_id: str, item_id: str) -> Response:
     """The conversation, without the item. Raises NotFound; InvalidRequest of a chat, which loses none."""
-    left = await call.services.conversations.remove(_owner(call), conversation_id, item_id)
+    left = await call.services.conversations.remove(call.owner.account_id, conversation_id, item_id)
     return json_reply(conversation(left))
 
 
 def _owner(call: Call) -> int:
-    return _caller(call).account_id
-
-
-def _caller(call: Call) -> Caller:
-    if call.caller is None:
-        raise AssertionError("A conversation is an account's.")
-    return call.caller
+    return call.owner.account_id

@@ -17,9 +17,7 @@ def relaying(errand: Errand) -> Relayed:
     """The handler of one operation."""
 
     async def relayed(call: Call) -> Response:
-        if call.caller is None:
-            raise AssertionError("What an upstream keeps has an owner.")
-        wish = Wish(call.caller, call.arguments, call.body, call.headers, call.form)
+        wish = Wish(call.owner, call.arguments, call.body, call.headers, call.form)
         if errand.gives == "events" or (errand.gives == "binary" and errand.method == "GET"):
             download = await call.services.relaying.download(errand, wish)
             return downloading(call, download, is_stream=errand.gives == "events")

@@ -50,18 +50,18 @@ async def get_response(
 ) -> Response:
     """One that is kept, or its events again behind the number `starting_after`. Raises NotFound."""
     if not stream:
-        return json_reply(await call.services.responses.get(_owner(call), response_id, include))
-    return events(call, await call.services.responses.events(_owner(call), response_id, starting_after))
+        return json_reply(await call.services.responses.get(call.owner.account_id, response_id, include))
+    return events(call, await call.services.responses.events(call.owner.account_id, response_id, starting_after))
 
 
 async def cancel_response(call: Call, response_id: str) -> Response:
     """End one that is still made. Raises NotFound, and InvalidRequest for one that is not to be."""
-    return json_reply(await call.services.responses.cancel(_owner(call), response_id))
+    return json_reply(await call.services.responses.cancel(call.owner.account_id, response_id))
 
 
 async def delete_response(call: Call, response_id: str) -> Response:
     """Delete one, with what it was given and what it answered. Raises NotFound."""
-    await call.services.responses.delete(_owner(call), response_id)
+    await call.services.responses.delete(call.owner.account_id, response_id)
     return json_reply({"id": response_id, "object": "response", "deleted": True})
 
 
@@ -75,7 +75,7 @@ async def list_input_items(  # noqa: PLR0913, PLR0917 (each is a parameter of th
 ) -> Response:
     """Some of what one was given, behind the item `after`. Raises NotFound."""
     page = await call.services.responses.input_items(
-        _owner(call), response_id, newest_first=order == "desc", after=after, limit=limit
+        call.owner.account_id, response_id, newest_first=order == "desc", after=after, limit=limit
     )
     return json_reply(page_of_items(page, include))
 
@@ -96,7 +96,7 @@ async def _begun(call: Call) -> Response:
     call.makes(begun["id"])
     if not streams:
         return json_reply(begun)
-    blocks = await call.services.responses.events(_owner(call), begun["id"])
+    blocks = await call.services.responses.events(call.owner.account_id, begun["id"])
     return events(call, blocks, events_of=begun["id"])
 
 
@@ -107,9 +107,3 @@ get_beta_response = get_response
 cancel_beta_response = cancel_response
 delete_beta_response = delete_response
 list_beta_response_input_items = list_input_items
-
-
-def _owner(call: Call) -> int:
-    if call.caller is None:
-        raise AssertionError("What is kept has an owner.")
-    return call.caller.account_id

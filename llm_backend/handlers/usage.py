@@ -15,7 +15,7 @@ async def get_usage(call: Call, account_id: int | None = None) -> Response:
 
 async def get_own_usage(call: Call) -> Response:
     """What the caller used. Raises InvalidRequest."""
-    return await reported(call, wanted(call, "day", account_id=_own(call)))
+    return await reported(call, wanted(call, "day", account_id=call.owner.account_id))
 
 
 async def explain_budget(call: Call, account_id: int, limit: int = MOST_LINES, end_user: str | None = None) -> Response:
@@ -25,11 +25,5 @@ async def explain_budget(call: Call, account_id: int, limit: int = MOST_LINES, e
 
 async def explain_own_budget(call: Call, limit: int = MOST_LINES, end_user: str | None = None) -> Response:
     """What the caller's budgets are made of. Raises NotFound."""
-    account_id = _own(call)
+    account_id = call.owner.account_id
     return json_reply(explained(account_id, await call.services.explanations.of(account_id, limit, end_user)))
-
-
-def _own(call: Call) -> int:
-    if call.caller is None:
-        raise AssertionError("What is an account's own has a caller.")
-    return call.caller.account_id

@@ -61,3 +61,16 @@ async def test_what_it_asks_and_is_answered_is_nowhere(asked: Asked) -> None:
 
     assert await asked.rows() == [0, 0, 0, 0]
     assert [await asked.where(words) for words in (WORDS, "Hello")] == [[], []]
+
+
+async def test_no_chat_is_made_and_none_is_asked(asked: Asked) -> None:
+    chats = str(asked.client.base_url).replace("/v1/", "/api/chats")
+    chat = (await asked.client.post(chats, json={"name": "before"})).json()["id"]
+    await asked.stores_nothing()
+
+    made = await asked.client.post(chats, json={"name": WORDS})
+    said = await asked.client.post(f"{chats}/{chat}/messages", json={"content": WORDS})
+
+    told = {"error": "Nothing is stored for this account."}
+    assert [(answer.status_code, answer.json()) for answer in (made, said)] == [(400, told)] * 2
+    assert (asked.upstream.requests, await asked.where(WORDS)) == ([], [])
