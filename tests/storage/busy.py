@@ -147,6 +147,7 @@ def _kept(writes: StateWrites, account_id: int, talk_id: int) -> Plan[None]:
     yield writes.last_event({"response_id": number, "account_id": account_id})
     yield writes.end(account_id, "resp_told", told)
     yield writes.no_events({"response_id": number, "account_id": account_id})
+    yield writes.keep_no_events({"response_id": number, "account_id": account_id})
 
 
 async def _ask_twice(world: World, operation: Operation) -> None:

@@ -42,8 +42,9 @@ def before_load_schema(_context: HookContext, document: Json) -> None:
     """What the document says less of than there is, or says otherwise than schemathesis reads it.
 
     Models: those that exist, as of others nothing but the upstream's 404 can be learned; a response has to name one,
-    also where a prompt of the upstream's would. Forms: what texts can say. Streams: OpenAI's document, and so ours,
-    gives the payload of `data`, where schemathesis expects the event around it.
+    also where a prompt of the upstream's would, and to be given something, which may be nothing where it goes on from
+    another. Forms: what texts can say. Streams: OpenAI's document, and so ours, gives the payload of `data`, where
+    schemathesis expects the event around it.
     """
     for operation in operations(document):
         asked = operation.fields.get("requestBody", {}).get("content", {})
@@ -51,7 +52,7 @@ def before_load_schema(_context: HookContext, document: Json) -> None:
             schema = resolve(document, content["schema"])
             schema["properties"]["model"] = {"enum": MODELS[operation.id]}
             if operation.path.startswith("/v1/responses"):
-                schema["required"] = sorted({*schema.get("required", ()), "model"})
+                schema["required"] = sorted({*schema.get("required", ()), "model", "input"})
                 operation.fields["requestBody"]["required"] = True
         if FORM in asked:
             asked[FORM] = asked[FORM] | {"schema": _of_form(document, asked[FORM]["schema"])}
@@ -68,23 +69,26 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
     if response.status_code == 400 and case.meta and case.meta.generation.mode is GenerationMode.POSITIVE:
         if response.json()["error"]["code"] == "mutually_exclusive_parameters":
             return  # a response goes on from another or from a conversation, which no schema of properties says
+        if case.path.startswith("/v1/responses") and response.json()["error"]["code"] == "missing_required_parameter":
+            return  # an input that is null or an empty list says nothing, unless something was said before
         if response.json()["error"]["param"] == "stream" and case.method == "GET":
             return  # events are kept of what streamed, or was made in the background
         if "/cancel" in case.path and response.json()["error"]["param"] == "response_id":
             return  # what has ended is not cancelled, which depends on what was made
         with Path(os.environ[REFUSED]).open("a") as file:
-            file.write(f"{response.headers['x-request-id'][0]} {case.method} {case.path} {response.text}\n")
+            file.write(f"{response.headers['x-request-id'][0]} {case.method} {response.request.url} {response.text}\n")
 
 
 @schemathesis.hook
 def filter_body(context: HookContext, body: Json) -> bool:
     """No integer beyond 64 bits: the reader refuses them anywhere (I-JSON), which no schema of open objects can say.
 
-    And no field of a form whose name cannot be read: its head is refused before any schema is asked. No item with the
-    id of a provider, which a conversation has once, nor with an id, a content, and no type that tells what it is.
+    And no field of a form whose name cannot be read, nor a text with a NUL: it is refused before any schema is asked.
+    No item with the id of a provider, which a conversation has once, nor with an id, a content, and no type that tells
+    what it is.
     """
     takes_form = context.operation is not None and FORM in context.operation.definition.raw["requestBody"]["content"]
-    is_readable = not (takes_form and isinstance(body, dict)) or all(name and name.isprintable() for name in body)
+    is_readable = not (takes_form and isinstance(body, dict)) or _is_readable(body)
     if context.operation is not None and context.operation.path.startswith("/v1/conversations") and _is_bound(body):
         return False
     return is_readable and all(-(2**63) <= number < 2**63 for number in _integers(body))
@@ -92,8 +96,16 @@ def filter_body(context: HookContext, body: Json) -> bool:
 
 @schemathesis.hook
 def filter_query(_context: HookContext, query: Json) -> bool:
-    """No integer beyond 64 bits here either."""
-    return all(-(2**63) <= number < 2**63 for number in _integers(query))
+    """No integer beyond 64 bits here either; and no metadata with an empty name, as `metadata[]` is a list."""
+    is_named = not isinstance(query, dict) or "metadata[]" not in query
+    return is_named and all(-(2**63) <= number < 2**63 for number in _integers(query))
+
+
+def _is_readable(form: dict[str, Json]) -> bool:
+    texts = [text for value in form.values() for text in (value if isinstance(value, list) else [value])]
+    return all(name and name.isprintable() for name in form) and not any(
+        isinstance(text, str) and "\0" in text for text in texts
+    )
 
 
 def _is_bound(body: Json) -> bool:
