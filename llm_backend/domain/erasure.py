@@ -107,7 +107,8 @@ class Erasure:
             await erasure.hold_books(session, Named(account_id))
             if await erasure.open_details(session, account_id):
                 raise StillRunning(
-                    f"Account with id {account_id} is closed, and its last requests still run: ask again in a moment.",
+                    f"Account with id {account_id} is closed, and its last requests still run: "
+                    "ask again in a moment, by this id.",
                     param="account_id",
                     retry_after_seconds=RETRY_SECONDS,
                 )

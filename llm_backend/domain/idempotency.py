@@ -194,7 +194,7 @@ class Once:
         self._is_charged = self._is_made_later = True
 
     def makes(self, made_id: str) -> None:
-        """Note the public id of the response or conversation in which is kept what the client gets.
+        """Note the public id of the response or conversation that keeps what the client gets, made now or before.
 
         When that is deleted, the answer is told no more.
         """

@@ -38,7 +38,7 @@ class Config(uvicorn.Config):
 class Server(uvicorn.Server):
     """Stops in two steps: told once, it lets in nobody new and lets what runs end; told twice, or too late, it ends it.
 
-    So does what is made while nobody waits for it.
+    What is made while nobody waits for it runs too.
 
     The lifespan is always closed, so that what streams owe is written, and the process ends with 0.
     """

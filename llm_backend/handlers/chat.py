@@ -52,6 +52,7 @@ async def get_chat_completion(call: Call, completion_id: str) -> Response:
 async def update_chat_completion(call: Call, completion_id: str, body: Json) -> Response:
     """The same with other metadata. Raises NotFound."""
     stored = call.services.completions
+    call.makes(completion_id)
     return json_reply(await stored.change(call.owner.account_id, completion_id, body["metadata"] or {}))
 
 

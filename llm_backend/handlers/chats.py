@@ -18,10 +18,11 @@ async def list_chats(call: Call, name: str = "") -> Response:
 
 
 async def create_chat(call: Call, body: Json) -> Response:
-    """A new one. Raises UnknownModelType."""
+    """A new one. Raises UnknownModelType, and InvalidRequest where nothing is kept for the account."""
     prefixes = {name: body[name] for name in PREFIXES if name in body}
     kind = {"model_type": body["model_type"]} if "model_type" in body else {}
     made = await call.services.chats.create(call.owner, body["name"], prefixes=prefixes, **kind)
+    call.makes(made.public_id)
     return json_reply(chats.chat(made), 201)
 
 

@@ -29,6 +29,7 @@ async def get_conversation(call: Call, conversation_id: str) -> Response:
 async def update_conversation(call: Call, conversation_id: str, body: Json) -> Response:
     """It, with other metadata. Raises NotFound."""
     metadata = body["metadata"] or {}
+    call.makes(conversation_id)
     changed = await call.services.conversations.update(call.owner, conversation_id, metadata)
     return json_reply(conversation(changed))
 
@@ -76,7 +77,3 @@ async def delete_conversation_item(call: Call, conversation_id: str, item_id: st
     """The conversation, without the item. Raises NotFound; InvalidRequest of a chat, which loses none."""
     left = await call.services.conversations.remove(call.owner.account_id, conversation_id, item_id)
     return json_reply(conversation(left))
-
-
-def _owner(call: Call) -> int:
-    return call.owner.account_id

@@ -56,6 +56,7 @@ async def get_response(
 
 async def cancel_response(call: Call, response_id: str) -> Response:
     """End one that is still made. Raises NotFound, and InvalidRequest for one that is not to be."""
+    call.makes(response_id)
     return json_reply(await call.services.responses.cancel(call.owner.account_id, response_id))
 
 
@@ -96,7 +97,7 @@ async def _begun(call: Call) -> Response:
     call.makes(begun["id"])
     if not streams:
         return json_reply(begun)
-    blocks = await call.services.responses.events(call.owner.account_id, begun["id"])
+    blocks = call.services.responses.events_of_begun(call.owner.account_id, begun["id"])
     return events(call, blocks, events_of=begun["id"])
 
 

@@ -80,6 +80,7 @@ async def remove(session: AsyncSession, account_id: int, public_id: str) -> bool
     found = await find(session, account_id, public_id)
     if found is None:
         return False
+    await session.execute(select(response.c.id).where(response.c.id == found.id).with_for_update())
     await idempotency.forget(session, [public_id])
     await session.execute(delete(response_event).where(response_event.c.response_id == found.id))
     await session.execute(delete(response).where(response.c.id == found.id))

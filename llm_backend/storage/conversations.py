@@ -105,6 +105,7 @@ async def remove(session: AsyncSession, account_id: int, number: int) -> None:
     """
     it = select(conversation.c.id).where(*_own(account_id, number)).scalar_subquery()
     answers = select(response.c.id).where(response.c.conversation_id == it)
+    await session.execute(answers.order_by(response.c.id).with_for_update())
     await idempotency.forget(session, select(conversation.c.public_id).where(*_own(account_id, number)))
     await idempotency.forget(session, select(response.c.public_id).where(response.c.conversation_id == it))
     await session.execute(delete(response_event).where(response_event.c.response_id.in_(answers)))

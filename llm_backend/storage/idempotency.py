@@ -88,7 +88,7 @@ async def find(session: AsyncSession, claim: Claim) -> Held | None:
 
 async def take_over(session: AsyncSession, claim: Claim, lease_seconds: float) -> None:
     """Hold the key in the place of whoever had it."""
-    anew: dict[str, Any] = {"status": None, "result": None, "made_id": None, **_begun(claim, lease_seconds)}
+    anew: dict[str, Any] = {**FORGOTTEN, **_begun(claim, lease_seconds)}
     await session.execute(update(idempotency_key).where(_is_key(claim)).values(anew))
 
 

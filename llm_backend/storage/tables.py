@@ -159,7 +159,8 @@ idempotency_key = Table(
     Column("lease_until", Moment, nullable=False),
     # Of one that is done, null where what it made was deleted: then nothing is kept of its answer either.
     Column("status", Integer),
-    # Media type and body of the answer, encrypted; null where it was too large to keep.
+    # Media type, whose events they are where those are kept, and body of the answer, encrypted; null where it was too
+    # large to keep.
     Column("result", LargeBinary),
     # The public id of the response or conversation in which is kept what the answer says.
     Column("made_id", Text),

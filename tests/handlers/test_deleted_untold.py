@@ -183,3 +183,66 @@ async def test_what_was_said_in_a_conversation_that_has_lost_it(asked: Asked) ->
     assert (await asked.client.delete(f"/conversations/{talk}/items/{said}")).status_code == 200
 
     await check_untold(asked, "/responses", sent)
+
+
+@ONE_KIND
+async def test_a_completion_that_was_shown_and_deleted(asked: Asked) -> None:
+    asked.upstream.answers(completion("Hi"))
+    name = (await asked.client.post("/chat/completions", json=body())).json()["id"]
+    path, sent = f"/chat/completions/{name}", {"metadata": {"topic": "trees"}}
+    assert "trees" in (await ask(asked, path, sent)).text
+
+    assert (await asked.client.delete(path)).status_code == 200
+
+    await check_untold(asked, path, sent)
+
+
+@ONE_KIND
+async def test_a_response_that_was_cancelled_too_late_and_deleted(asked: Asked) -> None:
+    asked.will_say(stream=True)
+    name = (await asked.client.post("/responses", json=ASKED | {"background": True})).json()["id"]
+    await asked.running.quiet()
+    assert "Hello" in (await ask(asked, f"/responses/{name}/cancel", None)).text
+
+    assert (await asked.client.delete(f"/responses/{name}")).status_code == 200
+
+    await check_untold(asked, f"/responses/{name}/cancel", None)
+
+
+@ONE_KIND
+async def test_metadata_of_a_conversation_that_was_deleted(asked: Asked) -> None:
+    talk = (await asked.client.post("/conversations", json={})).json()["id"]
+    sent = {"metadata": {"topic": "trees"}}
+    assert "trees" in (await ask(asked, f"/conversations/{talk}", sent)).text
+
+    assert (await asked.client.delete(f"/conversations/{talk}")).status_code == 200
+
+    await check_untold(asked, f"/conversations/{talk}", sent)
+
+
+@ONE_KIND
+async def test_what_was_made_short_of_a_response_that_was_deleted(asked: Asked) -> None:
+    name = (await asked.made({"input": "a secret"}))["id"]
+    sent = {"model": "m", "previous_response_id": name}
+    asked.will_say()
+    assert "a secret" in (await ask(asked, "/responses/compact", sent)).text
+
+    assert (await asked.client.delete(f"/responses/{name}")).status_code == 200
+
+    await check_untold(asked, "/responses/compact", sent)
+
+
+@ONE_KIND
+async def test_a_response_and_its_conversation_are_deleted_at_once(asked: Asked) -> None:
+    for _ in range(10):
+        talk = (await asked.client.post("/conversations", json={})).json()["id"]
+        sent = ASKED | {"conversation": talk}
+        asked.will_say()
+        name = (await asked.client.post("/responses", json=sent, headers={"idempotency-key": talk})).json()["id"]
+
+        gone = await asyncio.gather(
+            asked.client.delete(f"/responses/{name}"), asked.client.delete(f"/conversations/{talk}")
+        )
+
+        assert {each.status_code for each in gone} <= {200, 404}
+        assert gone[1].status_code == 200

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 from sqlalchemy import select
 
 from llm_backend.storage.invariants import violations
@@ -103,13 +104,21 @@ async def test_completions_are_listed_as_they_were_made_page_by_page(
     first = await read(client, "", limit=2)
     second = await read(client, "", limit=2, after=first["last_id"])
     newest = await read(client, "", limit=2, order="desc")
-    older = await read(client, "", order="desc", after=newest["last_id"], limit=1000)
+    older = await read(client, "", order="desc", after=newest["last_id"], limit=100)
 
     assert [each["id"] for each in first["data"]] == made_ids[:2]
     assert (first["first_id"], first["last_id"], first["has_more"]) == (*made_ids[:2], True)
     assert ([each["id"] for each in second["data"]], second["has_more"]) == (made_ids[2:], False)
     assert [each["id"] for each in newest["data"] + older["data"]] == made_ids[::-1]
     assert first["data"][0] == await read(client, f"/{made_ids[0]}")
+
+
+@pytest.mark.parametrize(("limit", "bound"), [(0, "below_min"), (101, "above_max")])
+async def test_a_page_of_none_or_of_too_many_is_refused(client: httpx.AsyncClient, limit: int, bound: str) -> None:
+    answer = await client.get("/chat/completions", params={"limit": limit})
+
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, "limit", f"integer_{bound}_value")
 
 
 async def test_a_list_is_of_those_that_bear_all_that_is_asked_for(

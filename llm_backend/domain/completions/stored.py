@@ -19,9 +19,6 @@ from llm_backend.storage.completions import Completion, Sought
 from llm_backend.storage.database import Database
 from llm_backend.storage.items import Item
 
-MOST = 100
-"""Of one page, whatever is asked for."""
-
 MOST_METADATA = 16
 """Entries that one bears at most."""
 
@@ -41,7 +38,7 @@ class Paging:
     @property
     def most(self) -> int:
         """How many are shown."""
-        return min(max(1, self.limit or USUAL_LIMIT), MOST)
+        return self.limit or USUAL_LIMIT
 
     @property
     def is_newest_first(self) -> bool:

@@ -19,7 +19,7 @@ from llm_backend.domain.responses.outcomes import broken
 from llm_backend.domain.responses.recording import Recorder
 from llm_backend.domain.responses.shown import QUEUED
 from llm_backend.domain.work import Work
-from llm_backend.errors import Draining, InvalidRequest, Json, LLMBackendError, ResponseCancelled, Unavailable
+from llm_backend.errors import Draining, Internal, InvalidRequest, Json, LLMBackendError, ResponseCancelled, Unavailable
 from llm_backend.storage import responses
 from llm_backend.storage.database import Database
 from llm_backend.storage.driver import run
@@ -84,22 +84,26 @@ class Background:
 
     async def _queued_and_made(self, draft: Draft, work: Work, told: Json, admission: "Admission") -> None:
         """Note it, and begin: whether or not its client still waits to be told of it."""
-        recorder = self._asking.recorder(draft, work.caller.account_id)
-        values: dict[str, Any] = {
-            "status": "queued",
-            "body": body(told),
-            "request": Noted.of(work, draft).written(),
-            "key_id": work.caller.key_id,
-            "owner": self._log.owner,
-            "lease_until": responses.leased(),
-            "events_until": recorder.events_until,
-        }
         try:
+            recorder = self._asking.recorder(draft, work.caller.account_id)
+            values: dict[str, Any] = {
+                "status": "queued",
+                "body": body(told),
+                "request": Noted.of(work, draft).written(),
+                "key_id": work.caller.key_id,
+                "owner": self._log.owner,
+                "lease_until": responses.leased(),
+                "events_until": recorder.events_until,
+            }
             recorder.number = await self._number(opened(draft, work.caller.account_id) | values)
         except Exception as error:  # noqa: BLE001 (its client is told)
             admission.refuse(error)
-        else:
+            return
+        try:
             await self._made(draft, work, recorder, admission)
+        finally:
+            # Of what nobody foresaw its client is told as well; the first word counts.
+            admission.refuse(Internal())
 
     async def _number(self, values: Mapping[str, Any]) -> int:
         """The number of its new row. Raises Unavailable where there surely is none."""

@@ -32,6 +32,9 @@ class Compacting:
     async def begin(self, work: Work) -> "Compaction":
         """One more. Raises as `Asking.whole`."""
         draft = await self._desk.drafting.draft(work)
+        if work.once is not None and draft.goes_on_from is not None:
+            # It says what users said there: that is told again no longer than it is kept.
+            work.once.makes(draft.goes_on_from)
         asked = self._desk.drafting.asked(draft, work)
         make = partial(Compaction, draft, self._summaries)
         with counted_from(draft):

@@ -61,6 +61,16 @@ class Draft:
         """
         if self.is_stored:
             return self.id
+        return self._named
+
+    @property
+    def goes_on_from(self) -> str | None:
+        """The public id of the response, or of the conversation that was named; None where it begins anew."""
+        previous: str | None = self.request.get("previous_response_id")
+        return previous or self._named
+
+    @property
+    def _named(self) -> str | None:
         where = self.before.conversation
         return where.public_id if where is not None and self.before.is_public else None
 

@@ -159,7 +159,7 @@ class Recorder:
         self._turn = turn
 
     def confirm(self, portion: Portion, number: int | None) -> None:
-        self._turn, self._is_unsure = None, False
+        self._turn, self._is_unsure = None, self._is_unsure and number is None
         if portion.is_to_clear:
             self._is_to_clear = False
         if number is None:

@@ -1,6 +1,7 @@
 """Responses: asked for, kept, shown again and deleted. One of another account is as none."""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -87,6 +88,15 @@ class Responses:
         found = await self._desk.database.detached(self._find(account_id, response_id))
         return Reader(self._desk.making.log, found, -1 if starting_after is None else starting_after).blocks()
 
+    async def events_of_begun(self, account_id: int, response_id: str) -> AsyncGenerator[bytes, None]:
+        """As `events`, of one in the background whose client was not told of it yet, and cannot be refused any more.
+
+        Its row is looked for when they are first asked for.
+        """
+        async with aclosing(await self.events(account_id, response_id)) as blocks:
+            async for block in blocks:
+                yield block
+
     @property
     def in_background(self) -> int:
         """How many are made in the background, from when they are noted until they are written."""
@@ -156,7 +166,9 @@ class Responses:
             await responses.remove(session, account_id, found.id)
             if found.conversation_id is None:
                 return
-            where = await conversations.numbered(session, account_id, found.conversation_id, locks=True)
+            where = await conversations.numbered(session, account_id, found.conversation_id)
+            if where is not None and where.kind == THREAD:
+                where = await conversations.numbered(session, account_id, where.id, locks=True)
             if where is not None and where.kind == THREAD:
                 span = found.first_sequence or 0, found.end_sequence or 0
                 await items.remove_between(session, account_id, where.id, *span)
