@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import (
     ARRAY,
+    CTE,
     JSON,
     ColumnElement,
     FromClause,
@@ -16,7 +17,6 @@ from sqlalchemy import (
     cast,
     column,
     func,
-    literal_column,
     select,
 )
 from sqlalchemy.types import TypeEngine
@@ -40,10 +40,10 @@ class Lists:
         """Whether `value` is among those of one column."""
         return value == any_(self._lists[name])
 
-    @property
-    def number(self) -> ColumnElement[int]:
-        """How many rows there are."""
-        return func.cardinality(next(iter(self._lists.values())))
+    def are_all(self, found: CTE, which: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether there is one of `found` for each row, of which that is so."""
+        number = select(func.count()).select_from(found).where(which).scalar_subquery()
+        return func.cardinality(next(iter(self._lists.values()))) == number
 
     def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
         for parameter, name in self._names:
@@ -76,10 +76,9 @@ class Row:
         """Whether `value` is that of its column."""
         return value == self._values[name]
 
-    @property
-    def number(self) -> ColumnElement[int]:
-        """How many rows there are."""
-        return literal_column("1")
+    def are_all(self, found: CTE, which: ColumnElement[bool]) -> ColumnElement[bool]:
+        """Whether there is one of `found`, of which that is so; null where there is none."""
+        return select(which).select_from(found).scalar_subquery()
 
     def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
         (row,) = rows

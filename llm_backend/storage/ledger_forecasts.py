@@ -17,7 +17,6 @@ from sqlalchemy import (
     Select,
     Text,
     and_,
-    func,
     or_,
     select,
     true,
@@ -97,7 +96,7 @@ class Forecasts:
         expected, write = self._one if is_one else self._some
         so_far: ColumnElement[bool] = _are_open(write["closed"]) if "closed" in parts else true()
         sums = _locked_sums(expected["sums"].rows, so_far)
-        so_far = _count(sums, sums.c.is_so) == expected["sums"].number
+        so_far = expected["sums"].are_all(sums, sums.c.is_so)
         for name in callers:
             so_far = _are_good(expected[name], so_far)
         as_expected = select(so_far.label("is_so")).cte("as_expected")
@@ -120,7 +119,7 @@ def _are_open(closed: Given) -> ColumnElement[bool]:
     is_open = type_coerce(IS_OPEN, Boolean()).label("is_open")
     some = select(reservation.c.attempt_id, is_open).where(closed.includes("attempt", reservation.c.attempt_id))
     held = some.order_by(reservation.c.attempt_id).with_for_update().cte("held")
-    return closed.number == _count(held, held.c.is_open)
+    return closed.are_all(held, held.c.is_open)
 
 
 def _locked_sums(expected: FromClause, so_far: ColumnElement[bool]) -> CTE:
@@ -160,8 +159,4 @@ def _are_good(expected: LookedFor, so_far: ColumnElement[bool]) -> ColumnElement
     of = [api_key, account] if expected.part == "keys" else [account]
     # With what is asked of them among the conditions, all active accounts there are could be looked through.
     locked = found.where(so_far).with_for_update(read=True, of=of, skip_locked=True).cte(f"locked_{expected.part}")
-    return expected.number == _count(locked, locked.c.is_good)
-
-
-def _count(rows: CTE, *which: ColumnElement[bool]) -> ColumnElement[int]:
-    return select(func.count()).select_from(rows).where(*which).scalar_subquery()
+    return expected.are_all(locked, locked.c.is_good)
