@@ -42,7 +42,9 @@ async def test_a_field_of_chats_is_none_of_responses(asked: Asked, path: str) ->
 
 
 async def test_null_is_no_field_of_chats(asked: Asked) -> None:
-    await asked.made(dict.fromkeys(CHATS_OWN))
+    told = await asked.made(dict.fromkeys(CHATS_OWN))
+
+    assert (told["status"], told.keys() & CHATS_OWN) == ("completed", set())
 
 
 async def test_what_nobody_can_include_is_named(asked: Asked) -> None:
