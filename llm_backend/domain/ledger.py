@@ -127,12 +127,16 @@ class Ledger:
         self._waiting.append((entry, future))
         if not self._is_committing:
             self._is_committing = True
-            self._database.start(self._commit())
+            if is_alone:
+                # In a task of its own it would wait for a turn of the loop before, and for another behind.
+                await self._commit_once()
+            else:
+                self._database.start(self._commit())
         return await future
 
     def _at_once(self, entry: Entry) -> Outcome | None:
         """What comes of an entry that nobody else waits beside; None where it has to be waited for."""
-        if _has_more(entry):
+        if self._memory is not None or _has_more(entry):
             return None
         transaction = Transaction(self._statements, self.terms, [entry])
         try:
@@ -151,15 +155,27 @@ class Ledger:
     async def _commit(self) -> None:
         try:
             while self._waiting:
-                batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
-                outcomes = await self._outcomes([entry for entry, _ in batch])
-                for (_, future), outcome in zip(batch, outcomes, strict=True):
-                    if not future.done():
-                        future.set_result(outcome)
+                await self._commit_batch()
                 # Others who wait to write have their turn, and who was just answered may come again.
                 await asyncio.sleep(0)
         finally:
             self._is_committing = False
+
+    async def _commit_once(self) -> None:
+        """Commit what waits now; who comes meanwhile has a task of his own."""
+        try:
+            await self._commit_batch()
+        finally:
+            self._is_committing = bool(self._waiting)
+            if self._waiting:
+                self._database.start(self._commit())
+
+    async def _commit_batch(self) -> None:
+        batch, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
+        outcomes = await self._outcomes([entry for entry, _ in batch])
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if not future.done():
+                future.set_result(outcome)
 
     async def _outcomes(self, entries: Sequence[Entry]) -> list[Outcome]:
         """What comes of each; where one of them breaks the transaction, each is entered alone."""
@@ -185,11 +201,12 @@ class Ledger:
         return [outcomes[of].pop(0) for of in accounts_of]
 
     async def _together(self, entries: Sequence[Entry]) -> list[Outcome]:
-        transaction = Transaction(self._statements, self.terms, entries)
-        if any(map(_has_more, entries)):
-            outcomes = await self._with_more(entries, transaction)
-        elif not any(map(_plan_of, entries)) and (forecast := await self._forecast(entries)):
+        has_more = any(map(_has_more, entries))
+        if not (has_more or any(map(_plan_of, entries))) and (forecast := await self._forecast(entries)):
             return forecast
+        transaction = Transaction(self._statements, self.terms, entries)
+        if has_more:
+            outcomes = await self._with_more(entries, transaction)
         else:
             outcomes = await self._database.write(_all_of(transaction, entries), is_brief=len(entries) <= FEW)
         if transaction.has_events:

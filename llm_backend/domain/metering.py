@@ -98,7 +98,8 @@ class Metering:
             return None
         now = self._clock.now()
         record = attempt.details.record(attempt_id, usage, basis, ending, now)
-        self._count(record, ending)
+        # While the database is waited for.
+        asyncio.get_running_loop().call_soon(self._count, record, ending)
         void = _void(attempt, now) if attempt.is_void_unkept else None
         done = await self._entered(Settle(record, beside), void)
         return done.balance if done else None

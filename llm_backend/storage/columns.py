@@ -2,7 +2,18 @@
 
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, DateTime, Dialect, Integer, MetaData, TypeDecorator, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    MetaData,
+    Table,
+    TypeDecorator,
+    text,
+)
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -13,6 +24,8 @@ NAMING = {
 }
 
 metadata = MetaData(naming_convention=NAMING)
+
+_ONLY = "only"
 
 IDENTITY = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite counts up a column of the type INTEGER only."""
@@ -62,3 +75,26 @@ def summed(name: str) -> tuple[Column[int], CheckConstraint]:
     return Column(name, BigInteger, nullable=False, server_default=text("0")), CheckConstraint(
         f"{name} >= 0", name=name
     )
+
+
+def as_one(table: Table, name: str, rule: str, *parts: str) -> None:
+    """Have PostgreSQL keep the rules `parts` of a table as one `rule`: the text of each it reads anew at each statement.
+
+    SQLite, which reads them once, keeps each by itself: there a rule is added only by building the table anew.
+    """
+    names = {f"ck_{table.name}_{part}" for part in parts}
+    for each in table.constraints:
+        if isinstance(each, CheckConstraint) and each.name in names:
+            _keep_only(each, "sqlite")
+    table.append_constraint(_keep_only(CheckConstraint(rule, name=name), "postgresql"))
+
+
+def is_kept_by(rule: CheckConstraint, dialect: str) -> bool:
+    """Whether that database has the rule."""
+    return rule.info.get(_ONLY, dialect) == dialect
+
+
+def _keep_only(rule: CheckConstraint, dialect: str) -> CheckConstraint:
+    rule.info[_ONLY] = dialect
+    rule.ddl_if(dialect=dialect)
+    return rule

@@ -19,6 +19,9 @@ from llm_backend.storage.columns import Moment, as_text
 
 T = TypeVar("T")
 
+PREPARED = "prepared"
+"""Under this name a server's connection has the statements that were prepared on it."""
+
 Values = dict[str, Any]
 Rows = Sequence[Sequence[Any]]
 
@@ -40,7 +43,7 @@ class Hot:
             if not isinstance(compiled.binds[name].type, Boolean | ARRAY)
         }
         self._processors = [(place, processors[name]) for place, name in enumerate(self._names) if name in processors]
-        self._row = _taker(self._names)
+        self._row = taker(self._names)
         found = [(each.keyname, each.type.dialect_impl(dialect)) for each in compiled._result_columns]  # noqa: SLF001
         self._columns = [(name, kind.result_processor(dialect, None)) for name, kind in found]
 
@@ -60,7 +63,7 @@ class Hot:
         return {name: value if processor is None else processor(value) for (name, processor), value in columns}
 
 
-def _taker(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
+def taker(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
     """What takes the values of `names` out of others."""
     if len(names) > 1:
         return itemgetter(*names)
@@ -88,7 +91,7 @@ async def run(session: AsyncSession, plan: Plan[T]) -> T:
             result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
             return result
         await _begin(raw.dbapi_connection)
-        return await _awaited(driver, plan)
+        return await _awaited(raw, plan)
 
 
 async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -> T:
@@ -99,7 +102,7 @@ async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool
         result: T = await driver._execute(_transacted, driver._conn, plan)  # noqa: SLF001
         return result
     await _begin(lent.dbapi_connection)
-    result = await _awaited(driver, plan)
+    result = await _awaited(lent, plan)
     await _commit(lent.dbapi_connection)
     return result
 
@@ -110,7 +113,7 @@ async def read(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -
     if is_sqlite:
         result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001
         return result
-    return await _awaited(driver, plan)
+    return await _awaited(lent, plan)
 
 
 async def _begin(adapted: Any) -> None:
@@ -157,7 +160,8 @@ def run_through(connection: Any, plan: Plan[T]) -> T:
         return result
 
 
-async def _awaited(connection: Any, plan: Plan[T]) -> T:
+async def _awaited(lent: PoolProxiedConnection, plan: Plan[T]) -> T:
+    connection: Any = lent.driver_connection
     try:
         hot, values = next(plan)
         while True:
@@ -165,8 +169,22 @@ async def _awaited(connection: Any, plan: Plan[T]) -> T:
             if isinstance(values, list):
                 await connection.executemany(hot.text, [hot.written(each) for each in values])
             else:
-                rows = await connection.fetch(hot.text, *hot.written(values))
+                rows = await _fetched(connection, lent.info.setdefault(PREPARED, {}), hot, values)
             hot, values = plan.send(rows)
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def _fetched(connection: Any, prepared: dict[Hot, Any], hot: Hot, values: Values) -> Rows:
+    """The rows of a statement that is prepared once: to have the driver look for it takes longer than to encode it."""
+    statement = prepared.get(hot)
+    if statement is None:
+        statement = prepared[hot] = await connection.prepare(hot.text)
+    try:
+        rows: Rows = await statement.fetch(*hot.written(values))
+    except BaseException:
+        # Whatever it was: one that holds no longer, as a table was altered, is made anew.
+        del prepared[hot]
+        raise
+    return rows

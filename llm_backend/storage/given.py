@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from llm_backend.storage.driver import Values
+from llm_backend.storage.driver import Values, taker
 
 Columns = Sequence[tuple[str, TypeEngine[Any]]]
 
@@ -68,7 +68,8 @@ class Row:
     def __init__(self, part: str, columns: Columns) -> None:
         """`part`: the field that has the row."""
         self.part = part
-        self._names = [(f"{part}_{name}", name) for name, _ in columns]
+        self._parameters = tuple(f"{part}_{name}" for name, _ in columns)
+        self._taken = taker([name for name, _ in columns])
         self._values = {name: cast(bindparam(f"{part}_{name}", type_=kind), kind) for name, kind in columns}
         self.rows: FromClause = select(*(each.label(name) for name, each in self._values.items())).subquery(part)
 
@@ -82,7 +83,7 @@ class Row:
 
     def values(self, rows: Collection[Values]) -> Iterator[tuple[str, Any]]:
         (row,) = rows
-        return ((parameter, row[name]) for parameter, name in self._names)
+        return zip(self._parameters, self._taken(row), strict=True)
 
 
 LookedFor = Lists | Row

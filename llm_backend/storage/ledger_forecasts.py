@@ -29,9 +29,10 @@ from llm_backend.storage.ledger_sums import counted_budgets, is_current
 from llm_backend.storage.ledger_tables import IS_OPEN
 from llm_backend.storage.ledger_writes import SUMS, WARNED, Writes, given_parts, given_rows, written
 from llm_backend.storage.moments import db_now
-from llm_backend.storage.tables import account, api_key, budget, budget_period, reservation
+from llm_backend.storage.tables import account, api_key, budget_period, reservation
 
-SAME = ("subject", "token_limit", "microusd_limit", *WARNED)
+SAME = ("token_limit", "microusd_limit", *WARNED)
+"""What of a period may be changed. Whose it is may not, but for end users', of which nothing is remembered."""
 MOST = ("most_taken_tokens", "most_taken_microusd", "most_used_tokens", "most_used_microusd")
 CALLERS = ("keys", "accounts")
 
@@ -71,7 +72,7 @@ class Forecasts:
 
     def __init__(self) -> None:
         own, key = ("account_id", BigInteger()), ("key_id", Text())
-        same = [(name, (budget if name == "subject" else budget_period).c[name].type) for name in SAME]
+        same = [(name, budget_period.c[name].type) for name in SAME]
         sums = [("id", BigInteger()), ("budgets", BigInteger()), *same, *((name, BigInteger()) for name in MOST)]
         expected: dict[str, Columns] = {"sums": sums, "keys": [own, key], "accounts": [own]}
         self._some = Manner({part: Lists(part, each) for part, each in expected.items()}, given_parts())
@@ -95,12 +96,12 @@ class Forecasts:
         """Each of what is looked at waits for the one before it. `is_one`: there is one row of each."""
         expected, write = self._one if is_one else self._some
         so_far: ColumnElement[bool] = _are_open(write["closed"]) if "closed" in parts else true()
-        sums = _locked_sums(expected["sums"].rows, so_far)
+        sums = _locked_sums(expected["sums"].rows, so_far, is_reserving="reservations" in parts)
         so_far = expected["sums"].are_all(sums, sums.c.is_so)
         for name in callers:
             so_far = _are_good(expected[name], so_far)
-        as_expected = select(so_far.label("is_so")).cte("as_expected")
-        is_so = select(as_expected.c.is_so).scalar_subquery()
+        # Of one row it is as soon asked again as kept.
+        is_so = so_far if is_one else select(select(so_far.label("is_so")).cte("as_expected").c.is_so).scalar_subquery()
         before = select(sums.c.id, *(sums.c[name] for name in SUMS)).where(is_so)
         return before.add_cte(*written(write, parts, is_so))
 
@@ -122,10 +123,13 @@ def _are_open(closed: Given) -> ColumnElement[bool]:
     return closed.are_all(held, held.c.is_open)
 
 
-def _locked_sums(expected: FromClause, so_far: ColumnElement[bool]) -> CTE:
+def _locked_sums(expected: FromClause, so_far: ColumnElement[bool], *, is_reserving: bool) -> CTE:
     own = [budget_period.c[name] for name in ("id", *SUMS)]
-    rows = select(*own, _are_as(expected).label("is_so")).select_from(expected)
-    rows = rows.join(budget_period, budget_period.c.id == expected.c.id).join(budget)
+    is_so = _are_as(expected)
+    if is_reserving:
+        is_so &= or_(expected.c.budgets.is_(None), and_(is_current(), counted_budgets() == expected.c.budgets))
+    rows = select(*own, is_so.label("is_so")).select_from(expected)
+    rows = rows.join(budget_period, budget_period.c.id == expected.c.id)
     locked = rows.where(so_far).order_by(budget_period.c.id).with_for_update(of=budget_period, key_share=True)
     return locked.cte("locked_sums")
 
@@ -134,13 +138,11 @@ def _are_as(expected: FromClause) -> ColumnElement[bool]:
     """Whether the same would be decided on a period's sums."""
     now = budget_period.c
     return and_(
-        budget.c.subject == expected.c.subject,
-        *(now[name].is_not_distinct_from(expected.c[name]) for name in SAME[1:]),
+        *(now[name].is_not_distinct_from(expected.c[name]) for name in SAME),
         now.used_tokens + now.reserved_tokens <= expected.c.most_taken_tokens,
         now.used_microusd + now.reserved_microusd <= expected.c.most_taken_microusd,
         now.used_tokens <= expected.c.most_used_tokens,
         now.used_microusd <= expected.c.most_used_microusd,
-        or_(expected.c.budgets.is_(None), and_(is_current(), counted_budgets() == expected.c.budgets)),
     )
 
 

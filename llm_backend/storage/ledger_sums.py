@@ -106,8 +106,8 @@ def _select(current: ColumnElement[bool], budgets: ColumnElement[int]) -> Select
 
 
 def counted_budgets() -> ColumnElement[int]:
-    """How many budgets the account of a budget has, but for end users'."""
+    """How many budgets the account of a period has, but for end users'."""
     others = budget.alias()
     # Written out: a value of the statement's own would be put among the others at each execution.
-    shared = others.c.account_id == budget.c.account_id, others.c.subject < literal_column(f"'{END_USER}'")
+    shared = others.c.account_id == budget_period.c.account_id, others.c.subject < literal_column(f"'{END_USER}'")
     return select(func.count()).where(*shared).scalar_subquery()

@@ -19,7 +19,7 @@ from sqlalchemy import (
     text,
 )
 
-from llm_backend.storage.columns import IDENTITY, Moment, counted, limited, metadata, summed
+from llm_backend.storage.columns import IDENTITY, Moment, as_one, counted, limited, metadata, summed
 
 budget = Table(
     "budget",
@@ -67,6 +67,8 @@ budget_period = Table(
     Index(None, "account_id", "of_end_user", "ends_at"),
     sqlite_autoincrement=True,
 )
+_AMOUNTS = ("token_limit", "microusd_limit", "used_tokens", "reserved_tokens", "used_microusd", "reserved_microusd")
+as_one(budget_period, "amounts", f"LEAST({', '.join(_AMOUNTS)}) >= 0", *_AMOUNTS)
 
 # One row per attempt at an upstream, from before it is sent; its end is a usage record.
 reservation = Table(
@@ -93,6 +95,9 @@ reservation = Table(
     Column("details", LargeBinary, nullable=False),
     CheckConstraint("state IN ('held', 'dispatched', 'settled', 'voided')", name="state"),
 )
+_HELD = ("reserved_tokens", "reserved_microusd", "observed_prompt_tokens", "observed_completion_tokens")
+as_one(reservation, "amounts", f"LEAST({', '.join(_HELD)}) >= 0", *_HELD)
+
 IS_OPEN = text("reservation.state IN ('held', 'dispatched')")
 """Whether a reservation still holds something back: written as in the index, which finds it for this text alone."""
 Index(
@@ -157,6 +162,18 @@ usage_record = Table(
     CheckConstraint("status IN ('completed', 'incomplete', 'failed')", name="status"),
     CheckConstraint("basis IN ('reported', 'estimated', 'crash', 'void')", name="basis"),
     Index(None, "account_id", "ended_at"),
+)
+
+_PROMPT_KINDS = ("cached_tokens", "audio_prompt_tokens", "image_prompt_tokens")
+_COMPLETION_KINDS = ("reasoning_tokens", "audio_completion_tokens")
+_COUNTED = (*_PROMPT_KINDS, *_COMPLETION_KINDS, "images", "seconds", "characters", "cost_microusd")
+as_one(
+    usage_record,
+    "amounts",
+    # What is left of a sum without its kinds is below zero where the sum itself is.
+    f"{ADJUSTMENT} OR LEAST({' - '.join(('prompt_tokens', *_PROMPT_KINDS))}, "
+    f"{' - '.join(('completion_tokens', *_COMPLETION_KINDS))}, {', '.join(_COUNTED)}) >= 0",
+    *("prompt_tokens", "completion_tokens", "prompt_kinds", "completion_kinds", *_COUNTED),
 )
 
 DAILY_SUMS = (

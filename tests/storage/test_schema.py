@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.schema import CreateTable
 
 from llm_backend.errors import DatabaseUnavailable
 from llm_backend.resources import resource
@@ -80,10 +81,9 @@ async def test_migrations_and_tables_say_the_same(database: Database) -> None:
 
         assert await connection.run_sync(differences) == []
         wanted = {
-            (table.name, constraint.name)
+            (table.name, name)
             for table in metadata.tables.values()
-            for constraint in table.constraints
-            if type(constraint).__name__ == "CheckConstraint"
+            for name in names_of_checks(str(CreateTable(table).compile(dialect=connection.dialect)))
         }
         assert await connection.run_sync(rules) == wanted
 
