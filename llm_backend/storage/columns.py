@@ -78,7 +78,7 @@ def summed(name: str) -> tuple[Column[int], CheckConstraint]:
 
 
 def as_one(table: Table, name: str, rule: str, *parts: str) -> None:
-    """Have PostgreSQL keep the rules `parts` of a table as one `rule`: the text of each it reads anew at each statement.
+    """Have PostgreSQL keep the rules `parts` of a table as one `rule`: it reads the text of each at every statement.
 
     SQLite, which reads them once, keeps each by itself: there a rule is added only by building the table anew.
     """
@@ -91,7 +91,7 @@ def as_one(table: Table, name: str, rule: str, *parts: str) -> None:
 
 def is_kept_by(rule: CheckConstraint, dialect: str) -> bool:
     """Whether that database has the rule."""
-    return rule.info.get(_ONLY, dialect) == dialect
+    return rule.info.get(_ONLY) in {None, dialect}
 
 
 def _keep_only(rule: CheckConstraint, dialect: str) -> CheckConstraint:

@@ -22,6 +22,9 @@ T = TypeVar("T")
 PREPARED = "prepared"
 """Under this name a server's connection has the statements that were prepared on it."""
 
+MOST_PREPARED = 200
+"""More than are ever used; a server keeps the plan of each."""
+
 Values = dict[str, Any]
 Rows = Sequence[Sequence[Any]]
 
@@ -91,7 +94,7 @@ async def run(session: AsyncSession, plan: Plan[T]) -> T:
             result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001 (one hop for all of it)
             return result
         await _begin(raw.dbapi_connection)
-        return await _awaited(raw, plan)
+        return await _awaited(driver, raw, plan)
 
 
 async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -> T:
@@ -102,7 +105,7 @@ async def written(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool
         result: T = await driver._execute(_transacted, driver._conn, plan)  # noqa: SLF001
         return result
     await _begin(lent.dbapi_connection)
-    result = await _awaited(lent, plan)
+    result = await _awaited(driver, lent, plan)
     await _commit(lent.dbapi_connection)
     return result
 
@@ -113,7 +116,7 @@ async def read(lent: PoolProxiedConnection, plan: Plan[T], *, is_sqlite: bool) -
     if is_sqlite:
         result: T = await driver._execute(run_through, driver._conn, plan)  # noqa: SLF001
         return result
-    return await _awaited(lent, plan)
+    return await _awaited(driver, lent, plan)
 
 
 async def _begin(adapted: Any) -> None:
@@ -160,8 +163,8 @@ def run_through(connection: Any, plan: Plan[T]) -> T:
         return result
 
 
-async def _awaited(lent: PoolProxiedConnection, plan: Plan[T]) -> T:
-    connection: Any = lent.driver_connection
+async def _awaited(connection: Any, lent: PoolProxiedConnection, plan: Plan[T]) -> T:
+    prepared = lent.info.setdefault(PREPARED, {})
     try:
         hot, values = next(plan)
         while True:
@@ -169,7 +172,7 @@ async def _awaited(lent: PoolProxiedConnection, plan: Plan[T]) -> T:
             if isinstance(values, list):
                 await connection.executemany(hot.text, [hot.written(each) for each in values])
             else:
-                rows = await _fetched(connection, lent.info.setdefault(PREPARED, {}), hot, values)
+                rows = await _fetched(connection, prepared, hot, values)
             hot, values = plan.send(rows)
     except StopIteration as end:
         result: T = end.value
@@ -180,6 +183,8 @@ async def _fetched(connection: Any, prepared: dict[Hot, Any], hot: Hot, values: 
     """The rows of a statement that is prepared once: to have the driver look for it takes longer than to encode it."""
     statement = prepared.get(hot)
     if statement is None:
+        if len(prepared) == MOST_PREPARED:
+            prepared.clear()
         statement = prepared[hot] = await connection.prepare(hot.text)
     try:
         rows: Rows = await statement.fetch(*hot.written(values))

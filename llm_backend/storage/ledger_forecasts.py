@@ -52,7 +52,7 @@ class Expected:
     @property
     def callers(self) -> tuple[str, ...]:
         """The names of those that there are."""
-        return tuple(name for name in CALLERS if getattr(self, name))
+        return tuple([name for name in CALLERS if getattr(self, name)])
 
     @property
     def is_one(self) -> bool:

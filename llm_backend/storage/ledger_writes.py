@@ -5,6 +5,7 @@ What is written of each row is said here for both databases; `ledger.py` has SQL
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -57,15 +58,16 @@ class Writes:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of those that have rows."""
-        return tuple(part for part in PARTS if getattr(self, part))
+        return tuple([part for part in PARTS if getattr(self, part)])
 
     @property
     def is_one(self) -> bool:
         """Whether there is one row at most of each."""
-        return all(len(getattr(self, part)) <= 1 for part in PARTS)
+        return max(map(len, _rows_of(self))) <= 1
 
 
 PARTS = tuple(each.name for each in fields(Writes))
+_rows_of = attrgetter(*PARTS)
 LOOKED_FOR = frozenset({"closed", "moves"})
 """Parts whose rows are there already; the others are inserted."""
 

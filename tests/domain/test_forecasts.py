@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from asyncpg.prepared_stmt import PreparedStatement
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,14 +33,18 @@ KEY_ID = "abcdefghijkl"
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the driver is given, a round trip each."""
     given: list[str] = []
-    for name in ("fetch", "execute"):
-        original = getattr(asyncpg.Connection, name)
+    execute, fetch = asyncpg.Connection.execute, PreparedStatement.fetch
 
-        async def noted(self: Any, text: str, *values: Any, original: Any = original, **options: Any) -> Any:
-            given.append(text)
-            return await original(self, text, *values, **options)
+    async def executed(self: Any, text: str, *values: Any, **options: Any) -> Any:
+        given.append(text)
+        return await execute(self, text, *values, **options)
 
-        monkeypatch.setattr(asyncpg.Connection, name, noted)
+    async def fetched(self: Any, *values: Any, **options: Any) -> Any:
+        given.append(self.get_query())
+        return await fetch(self, *values, **options)
+
+    monkeypatch.setattr(asyncpg.Connection, "execute", executed)
+    monkeypatch.setattr(PreparedStatement, "fetch", fetched)
     return given
 
 

@@ -1,5 +1,6 @@
 """Who is alone is answered at once, as anybody would be."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -133,3 +134,16 @@ async def test_on_a_server_everybody_waits(database: Database) -> None:
     assert isinstance(await books.ledger.enter(books.settles(entry.attempt_id), is_alone=True), Done)
 
     assert await books.sums() == (5, 0)
+
+
+@ON_POSTGRESQL
+async def test_who_comes_while_someone_who_was_alone_waits_is_entered_behind_them(database: Database) -> None:
+    books = await _books(database)
+    first = asyncio.create_task(books.ledger.reserve(books.asks(10), is_alone=True))
+    await asyncio.sleep(0)
+
+    others = await asyncio.gather(*(books.ledger.reserve(books.asks(10)) for _ in range(3)))
+    again = await books.ledger.reserve(books.asks(10), is_alone=True)
+
+    assert {type(each) for each in (await first, *others, again)} == {Granted}
+    assert await books.sums() == (0, 50)

@@ -4,8 +4,9 @@ import asyncio
 import sqlite3
 from contextlib import closing, suppress
 
+import asyncpg
 import pytest
-from sqlalchemy import insert, make_url, select, text
+from sqlalchemy import column, insert, make_url, select, table, text
 
 from llm_backend.errors import DatabaseUnavailable, Overloaded
 from llm_backend.storage import accounts
@@ -150,3 +151,23 @@ def test_what_a_transaction_writes_takes_a_server_one_statement(is_sqlite: bool,
 
     assert len(list(statements(is_sqlite=is_sqlite).write(writes))) == steps
     assert list(statements(is_sqlite=is_sqlite).write(Writes())) == []
+
+
+@ON_POSTGRESQL
+async def test_a_statement_whose_table_was_altered_fails_once_and_is_made_anew(database: Database) -> None:
+    hot = Hot(select(column("what")).select_from(table("altered")), is_sqlite=False)
+
+    def asked() -> Plan[list[object]]:
+        rows = yield hot, {}
+        return [row[0] for row in rows]
+
+    async with database.begin() as session:
+        await session.execute(text("CREATE TABLE altered AS SELECT 1 AS what"))
+    assert await database.write_one(asked()) == [1]
+    async with database.begin() as session:
+        await session.execute(text("ALTER TABLE altered ALTER what TYPE text"))
+
+    with pytest.raises(asyncpg.InvalidCachedStatementError):
+        await database.write_one(asked())
+
+    assert await database.write_one(asked()) == ["1"]

@@ -6,6 +6,7 @@ from sqlalchemy.exc import IntegrityError
 
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
+from llm_backend.storage.ledger_tables import DAILY_SUMS
 from llm_backend.storage.usage import UsageRecord
 from tests.storage.records import a_record, an_account
 
@@ -67,9 +68,9 @@ async def test_an_adjustment_stands_beside_its_charge_and_may_be_negative(databa
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"prompt_tokens": -1},
-        {"images": -1},
-        {"cost_microusd": -1},
+        *({name: -1} for name in DAILY_SUMS),
+        {"prompt_tokens": 1, "cached_tokens": 1, "image_prompt_tokens": 1},
+        {"completion_tokens": 1, "reasoning_tokens": 1, "audio_completion_tokens": 1},
         {"status": "odd"},
         {"basis": "guess"},
         {"kind": "gift"},
