@@ -11,7 +11,11 @@ import orjson
 
 from benchmarks.figures import Figure
 from benchmarks.measuring import Report
-from benchmarks.servers import ROOT
+from benchmarks.servers import BARE_RELAY, ROOT
+from benchmarks.whole import AT
+
+RELAY_MS = 0.137
+"""What the bare relay's whole answer took of CPU where the limits in seconds and milliseconds were set."""
 
 HEAD = ("figure", "of", "median", "least … most", "must", "goal", "")
 
@@ -23,7 +27,18 @@ def table(report: Report) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     faults = [f"FAILED: {line}" for line in report.failures] or ["No request failed, and no answer was wrong."]
-    return "\n".join((*lines, "", *faults))
+    return "\n".join((*lines, "", *_pace(report), *faults))
+
+
+def _pace(report: Report) -> list[str]:
+    """How fast the machine was, where that was measured: ratios hold on any, seconds do not."""
+    told = f"CPU per request, {AT} connections"
+    found = [each.median for each in report.figures if (each.what, each.whose) == (told, BARE_RELAY)]
+    return [
+        f"The bare relay takes {_number(taken)} ms here, {_number(taken / RELAY_MS)} times the {RELAY_MS} ms of the "
+        "machine on which the limits in seconds and milliseconds were set."
+        for taken in found
+    ]
 
 
 def _cells(figure: Figure) -> tuple[str, ...]:

@@ -66,6 +66,14 @@ def test_a_failure_is_told_last_and_ends_the_command_with_1() -> None:
     assert json.loads(telling.document(report))["failures"] == report.failures
 
 
+def test_it_is_told_how_fast_the_machine_was_that_seconds_were_measured_on() -> None:
+    report = Report()
+    report.add("CPU per request, 16 connections", "bare relay", "ms", [0.3, 0.274, 0.1])
+
+    assert "The bare relay takes 0.274 ms here, 2 times the 0.137 ms" in telling.table(report)
+    assert "times the" not in telling.table(Report())
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["--peer", "nobody"], ["--peer", "=http://127.0.0.1"], ["--only", "wholly"], ["--only", "whole", "--quick"]],
