@@ -2,12 +2,15 @@ import asyncio
 
 import orjson
 import pytest
+from sqlalchemy import Column, update
 from sqlalchemy.exc import IntegrityError
 
 from llm_backend.storage import usage
 from llm_backend.storage.database import Database
 from llm_backend.storage.ledger_tables import DAILY_SUMS
+from llm_backend.storage.tables import budget_period, reservation
 from llm_backend.storage.usage import UsageRecord
+from tests.storage.ledgers import keep_a_sound_ledger
 from tests.storage.records import a_record, an_account
 
 
@@ -83,6 +86,30 @@ async def test_what_no_record_may_say_is_refused_and_not_mended(database: Databa
         await add(database, a_record(alice.id, **wrong))
 
     assert await kept(database, alice.id) == []
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        budget_period.c.token_limit,
+        budget_period.c.microusd_limit,
+        budget_period.c.used_tokens,
+        budget_period.c.reserved_tokens,
+        budget_period.c.used_microusd,
+        budget_period.c.reserved_microusd,
+        reservation.c.reserved_tokens,
+        reservation.c.reserved_microusd,
+        reservation.c.observed_prompt_tokens,
+        reservation.c.observed_completion_tokens,
+    ],
+    ids=str,
+)
+async def test_no_amount_of_the_books_goes_below_zero(database: Database, amount: Column[int]) -> None:
+    await keep_a_sound_ledger(database)
+
+    with pytest.raises(IntegrityError):
+        async with database.begin() as session:
+            await session.execute(update(amount.table).values({amount: -1}))
 
 
 async def test_a_record_of_no_account_is_refused(database: Database) -> None:
