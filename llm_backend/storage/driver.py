@@ -22,6 +22,9 @@ T = TypeVar("T")
 PREPARED = "prepared"
 """Under this name a server's connection has the statements that were prepared on it."""
 
+_NOT_AS_PREPARED = "0A000"
+"""What PostgreSQL says before it begins a statement whose rows have other types than when it was prepared."""
+
 MOST_PREPARED = 200
 """More than are ever used; a server keeps the plan of each."""
 
@@ -188,8 +191,10 @@ async def _fetched(connection: Any, prepared: dict[Hot, Any], hot: Hot, values: 
         statement = prepared[hot] = await connection.prepare(hot.text)
     try:
         rows: Rows = await statement.fetch(*hot.written(values))
-    except BaseException:
-        # Whatever it was: one that holds no longer, as a table was altered, is made anew.
+    except BaseException as error:
         del prepared[hot]
-        raise
+        if getattr(error, "sqlstate", None) != _NOT_AS_PREPARED or connection.is_in_transaction():
+            raise
+        # A table was altered since. Nothing was done: it is asked as it is now.
+        rows = await connection.fetch(hot.text, *hot.written(values))
     return rows

@@ -55,6 +55,7 @@ def test_a_run_tells_each_ratio_and_no_failure(
     assert disk["median"] > 0
     table = capsys.readouterr().out
     assert "No request failed" in table
+    assert "The bare relay takes" in table
     assert judged["verdict"] in table
 
 
